@@ -1,0 +1,166 @@
+//! Query planning: an operation on a supergraph to a [`Plan`], a DAG of subgraph fetches and the layout of the answer.
+//!
+//! Relied on by the gateway's executor, which runs a plan without looking anything up by name.
+
+pub mod shape;
+
+use crate::ids::{ConditionId, FetchId, IdVec, LayoutId, ReadId, SlotId, SubgraphId};
+use shape::{Shape, TypeSet};
+
+/// The kind of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OperationKind {
+    /// `query`
+    Query,
+    /// `mutation`
+    Mutation,
+    /// `subscription`
+    Subscription,
+}
+
+/// How one operation is answered: fetches that write rows, and the shape that reads them.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Kind of the client's operation.
+    pub kind: OperationKind,
+    /// The subgraph requests. A fetch comes after every fetch named in its `after`, so the order is topological.
+    pub fetches: IdVec<FetchId, Fetch>,
+    /// Rows, slots, and how they are read and written.
+    pub shape: Shape,
+    /// `@skip` and `@include` with variables, evaluated once per request.
+    pub conditions: IdVec<ConditionId, Condition>,
+    /// `__schema` and `__type` fields at the root, answered from the client schema.
+    pub introspection: Option<Introspection>,
+}
+
+/// One request to one subgraph.
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    /// Who is asked.
+    pub subgraph: SubgraphId,
+    /// Kind of the subgraph operation (entity fetches are queries, also inside a mutation).
+    pub kind: OperationKind,
+    /// The operation text that is sent.
+    pub document: String,
+    /// The operation's name in `document`.
+    pub operation_name: Option<String>,
+    /// Client variables that `document` uses; each is sent when the client gave it a value (or it has a default).
+    pub variables: Vec<Box<str>>,
+    /// What the answer fills.
+    pub target: Target,
+    /// Fetches that must have ended (well or badly) before this one starts.
+    pub after: Vec<FetchId>,
+    /// The fetch is left out unless this holds.
+    pub condition: Option<ConditionId>,
+}
+
+/// Which objects a fetch fills.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// `data` itself is decoded by `read` into every object of `layout` (the root object, or objects of a root type
+    /// deeper in the answer).
+    Root {
+        /// Whose objects.
+        layout: LayoutId,
+        /// How `data` is decoded.
+        read: ReadId,
+    },
+    /// `_entities` fields, each with its own representations. At least one.
+    Entities(Vec<EntityBatch>),
+}
+
+/// One `_entities` field of a fetch: the objects of all `at` in order are its representations, and item *i* of the answer
+/// belongs to object *i*. With no representation left the field is not asked for; a fetch whose batches are all empty is not sent.
+/// (A document with several batches is sent whole when any has representations; the others get an empty list.)
+#[derive(Clone, Debug)]
+pub struct EntityBatch {
+    /// Response key of the `_entities` field.
+    pub key: Box<str>,
+    /// Variable that takes the representations, without `$`.
+    pub variable: Box<str>,
+    /// Whose objects, and how each is represented and decoded.
+    pub at: Vec<EntityPosition>,
+}
+
+/// Objects of one layout that an entity fetch fills.
+#[derive(Clone, Debug)]
+pub struct EntityPosition {
+    /// Whose objects.
+    pub layout: LayoutId,
+    /// Only objects of these concrete types (`None`: all).
+    pub types: Option<TypeSet>,
+    /// Only objects whose position holds under this condition (`None`: always).
+    pub condition: Option<ConditionId>,
+    /// What is sent for each object.
+    pub representation: Representation,
+    /// How each item of the answer is decoded into the object's row.
+    pub read: ReadId,
+}
+
+/// A representation: key fields and required fields, copied from an object's row.
+/// An object whose row lacks one of them (`Absent`) is left out; null is sent as null.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Representation {
+    /// The `__typename` that is sent.
+    pub typename: RepresentationTypename,
+    /// The fields, in order.
+    pub fields: Vec<RepresentationField>,
+}
+
+/// The `__typename` of a representation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RepresentationTypename {
+    /// Always this name (an object type, or an interface object's name).
+    Fixed(Box<str>),
+    /// The object's concrete type.
+    Concrete,
+}
+
+/// One field of a representation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RepresentationField {
+    /// Its name in the representation.
+    pub key: Box<str>,
+    /// Where its value stands in the row.
+    pub slot: SlotId,
+    /// Only for objects of these concrete types (`None`: all).
+    pub types: Option<TypeSet>,
+    /// What is copied.
+    pub value: RepresentationValue,
+}
+
+/// The value of a representation's field; lists of any depth are copied item by item.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RepresentationValue {
+    /// A scalar or an enum, copied as it stands.
+    Leaf,
+    /// The concrete type of the object (a nested `__typename`; `slot` is not used).
+    Typename,
+    /// A nested object, with these fields of its own row.
+    Object(Vec<RepresentationField>),
+}
+
+/// A disjunction of conjunctions over Boolean variables: holds if every test of any alternative holds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Condition {
+    /// The alternatives; never empty.
+    pub any: Vec<Vec<Test>>,
+}
+
+/// One test of a Boolean variable.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Test {
+    /// The variable, without `$`.
+    pub variable: Box<str>,
+    /// The value it must have.
+    pub is: bool,
+}
+
+/// The introspection part of an operation.
+#[derive(Clone, Debug)]
+pub struct Introspection {
+    /// An operation with only the introspection fields, to run against the client schema.
+    pub document: String,
+    /// Response keys of these fields and their slots in the root row.
+    pub slots: Vec<(Box<str>, SlotId)>,
+}
