@@ -1,1 +1,8 @@
-//! Supergate.
+//! Supergate: a GraphQL federation router and REST API gateway. ARCHITECTURE.md is the map; this file is its index.
+
+pub mod body;
+pub mod error;
+pub mod exchange;
+pub mod telemetry;
+pub mod units;
+pub mod upstream;

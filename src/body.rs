@@ -1,0 +1,141 @@
+//! Body: the bytes of a request or response, whole or still arriving, with whatever must live until its end.
+//!
+//! A leaf. Spec: <https://www.rfc-editor.org/rfc/rfc9110#name-content>
+
+use std::{
+    any::Any,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use http_body_util::{BodyExt, LengthLimitError, Limited, combinators::UnsyncBoxBody};
+
+use crate::error::{Error, ErrorKind};
+
+/// What a body's stream may fail with.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The content of a message.
+pub struct Body {
+    content: Content,
+    held: Vec<Box<dyn Any + Send>>,
+}
+
+enum Content {
+    Empty,
+    Full(Bytes),
+    Incoming(hyper::body::Incoming),
+    Stream(UnsyncBoxBody<Bytes, BoxError>),
+}
+
+impl Body {
+    /// No content.
+    pub fn empty() -> Self {
+        Self::of(Content::Empty)
+    }
+
+    /// Content that is all there.
+    pub fn full(bytes: impl Into<Bytes>) -> Self {
+        Self::of(Content::Full(bytes.into()))
+    }
+
+    /// Content of some other body type.
+    pub fn stream<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Self::of(Content::Stream(body.map_err(Into::into).boxed_unsync()))
+    }
+
+    fn of(content: Content) -> Self {
+        Self { content, held: Vec::new() }
+    }
+
+    /// Keeps `thing` (a permit, a gauge's decrement) until the body has ended or is dropped.
+    pub fn hold(&mut self, thing: impl Any + Send) {
+        self.held.push(Box::new(thing));
+    }
+
+    /// The bytes, when they are all there already.
+    pub fn bytes(&self) -> Option<&Bytes> {
+        match &self.content {
+            Content::Full(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// Reads the whole body.
+    ///
+    /// # Errors
+    /// The two kinds given: `too_large` over `limit` bytes, `broken` when it ends before its time.
+    pub async fn collect(self, limit: usize, too_large: ErrorKind, broken: ErrorKind) -> Result<Bytes, Error> {
+        let over = || Error::new(too_large, format!("the body is larger than {limit} bytes"));
+        if http_body::Body::size_hint(&self).lower() > limit as u64 {
+            return Err(over());
+        }
+        if let Content::Full(bytes) = self.content {
+            return Ok(bytes);
+        }
+        match Limited::new(self, limit).collect().await {
+            Ok(collected) => Ok(collected.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => Err(over()),
+            Err(error) => Err(Error::new(broken, format!("the body ended early: {error}"))),
+        }
+    }
+}
+
+impl From<hyper::body::Incoming> for Body {
+    fn from(incoming: hyper::body::Incoming) -> Self {
+        Self::of(Content::Incoming(incoming))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = match &mut self.content {
+            Content::Empty => Poll::Ready(None),
+            Content::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.content = Content::Empty;
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
+            Content::Incoming(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
+            Content::Stream(body) => Pin::new(body).poll_frame(context),
+        };
+        if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
+            self.held.clear();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Empty => true,
+            Content::Full(bytes) => bytes.is_empty(),
+            Content::Incoming(body) => body.is_end_stream(),
+            Content::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Incoming(body) => body.size_hint(),
+            Content::Stream(body) => body.size_hint(),
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Body").field("size", &http_body::Body::size_hint(self)).finish_non_exhaustive()
+    }
+}

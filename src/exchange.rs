@@ -1,0 +1,77 @@
+//! Exchange: the facts of one request and its response, known to every step of the pipeline and to nothing else.
+//!
+//! A leaf: plain public fields, no type map, no string keys. Spec: <https://www.rfc-editor.org/rfc/rfc9110#name-message-abstraction>
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::{HeaderMap, Method, Uri, Version};
+use serde_json::{Map, Value};
+
+use crate::telemetry::traces::RequestSpan;
+
+/// One request and its response.
+#[derive(Debug)]
+pub struct Exchange {
+    /// `X-Request-ID`: the client's when it is acceptable, ours otherwise.
+    pub id: Arc<str>,
+    /// When its head had arrived.
+    pub started: Instant,
+    /// When it must be answered.
+    pub deadline: Instant,
+    /// The peer of the connection.
+    pub peer: SocketAddr,
+    /// The client's address by the trusted-proxy rule.
+    pub client_ip: IpAddr,
+    /// Whether it came over TLS.
+    pub is_tls: bool,
+    /// Method of the request.
+    pub method: Method,
+    /// Target of the request, exactly as sent.
+    pub uri: Uri,
+    /// HTTP version of the request.
+    pub version: Version,
+    /// Headers of the request.
+    pub headers: HeaderMap,
+    /// Name of the route that matched; empty before routing.
+    pub route: Arc<str>,
+    /// Who asks, after authentication.
+    pub identity: Option<Arc<Identity>>,
+    /// Headers that steps add to whatever response is given (rate limits, deprecation).
+    pub response_headers: HeaderMap,
+    /// The GraphQL operation, when there is one.
+    pub operation: Option<OperationFacts>,
+    /// The upstream that a REST route chose.
+    pub upstream: Option<Arc<str>>,
+    /// Time spent waiting for upstreams, the longest chain only.
+    pub upstream_time: Duration,
+    /// The span of the exchange, when it is traced.
+    pub span: Option<RequestSpan>,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// The subject (`sub`), or the consumer's id.
+    pub subject: Arc<str>,
+    /// Scopes granted.
+    pub scopes: Vec<Box<str>>,
+    /// All verified claims, for keys, header values and directives.
+    pub claims: Map<String, Value>,
+}
+
+/// What metrics and logs say of a GraphQL operation.
+#[derive(Clone, Debug)]
+pub struct OperationFacts {
+    /// Its name, if any.
+    pub name: Option<Arc<str>>,
+    /// `query`, `mutation` or `subscription`.
+    pub kind: &'static str,
+    /// Whether its plan came from the cache.
+    pub is_plan_cached: bool,
+    /// Number of errors in its answer.
+    pub errors: usize,
+}

@@ -1,0 +1,161 @@
+//! Durations (`250ms`, `10s`, `5m`, `1h`) and sizes (`2MB`, `64KiB`) as `router.yaml` writes them.
+//!
+//! A leaf: every behaviour's configuration uses these types, they use nothing of ours.
+
+use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A length of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+/// A number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub usize);
+
+impl Span {
+    /// A whole number of seconds.
+    pub const fn seconds(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+}
+
+impl Size {
+    /// The number of bytes as the type lengths of bodies have.
+    pub const fn bytes(self) -> usize {
+        self.0
+    }
+}
+
+const SPANS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const SIZES: [(&str, u64); 9] = [
+    ("B", 1),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+];
+
+/// Splits `text` into its number and unit and multiplies; `None` unless exact.
+fn scaled(text: &str, units: &[(&str, u64)], bare: Option<u64>) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    let unit = unit.trim();
+    let factor = if unit.is_empty() { bare } else { units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor) };
+    number.checked_mul(factor?)
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match scaled(text, &SPANS, None) {
+            Some(millis) => Ok(Self(Duration::from_millis(millis))),
+            None => Err(format!("`{text}` is not a duration: write a whole number and a unit, as in 250ms, 10s, 5m, 1h or 1d")),
+        }
+    }
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match scaled(text, &SIZES, Some(1)).and_then(|bytes| usize::try_from(bytes).ok()) {
+            Some(bytes) => Ok(Self(bytes)),
+            None => Err(format!("`{text}` is not a size: write a whole number and a unit, as in 512B, 64KiB, 2MB or 1GiB")),
+        }
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
+        let (unit, factor) = SPANS.iter().rev().find(|(_, factor)| millis != 0 && millis.is_multiple_of(*factor)).unwrap_or(&SPANS[0]);
+        write!(out, "{}{unit}", millis / factor)
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.0 as u64;
+        let exact = SIZES.iter().filter(|(_, factor)| bytes != 0 && bytes.is_multiple_of(*factor)).max_by_key(|(_, factor)| *factor);
+        let (unit, factor) = exact.unwrap_or(&SIZES[0]);
+        write!(out, "{}{unit}", bytes / factor)
+    }
+}
+
+macro_rules! as_text {
+    ($type:ty, $name:literal, $pattern:literal, $number:expr) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Text;
+                impl de::Visitor<'_> for Text {
+                    type Value = $type;
+                    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        out.write_str(concat!("a ", $name))
+                    }
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$type, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                    fn visit_u64<E: de::Error>(self, number: u64) -> Result<$type, E> {
+                        self.visit_str(&number.to_string())
+                    }
+                }
+                deserializer.deserialize_any(Text)
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": $number, "pattern": $pattern })
+            }
+        }
+    };
+}
+
+as_text!(Span, "duration", "^[0-9]+ ?(ms|s|m|h|d)$", ["string"]);
+as_text!(Size, "size", "^[0-9]+ ?(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)?$", ["string", "integer"]);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_parse_exactly_and_print_shortest() {
+        for (text, millis, printed) in [("250ms", 250, "250ms"), ("10s", 10_000, "10s"), ("120s", 120_000, "2m"), ("1h", 3_600_000, "1h")] {
+            let span: Span = text.parse().unwrap();
+            assert_eq!(span.0, Duration::from_millis(millis));
+            assert_eq!(span.to_string(), printed);
+        }
+        for bad in ["", "10", "s", "-1s", "1.5s", "1 year", "99999999999999999999h", "18446744073709551615h"] {
+            assert!(bad.parse::<Span>().is_err(), "{bad} was taken");
+        }
+    }
+
+    #[test]
+    fn sizes_know_powers_of_ten_and_of_two() {
+        for (text, bytes, printed) in [("2MB", 2_000_000, "2MB"), ("64KiB", 65_536, "64KiB"), ("17", 17, "17B"), ("0B", 0, "0B")] {
+            let size: Size = text.parse().unwrap();
+            assert_eq!((size.bytes(), size.to_string().as_str()), (bytes, printed));
+        }
+        assert!("2mb".parse::<Size>().is_err());
+    }
+}
