@@ -78,7 +78,8 @@ impl FromStr for Size {
 impl fmt::Display for Span {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
-        let (unit, factor) = SPANS.iter().rev().find(|(_, factor)| millis != 0 && millis.is_multiple_of(*factor)).unwrap_or(&SPANS[0]);
+        let (unit, factor) =
+            SPANS.iter().rev().find(|(_, factor)| millis != 0 && millis.is_multiple_of(*factor)).unwrap_or(&SPANS[0]);
         write!(out, "{}{unit}", millis / factor)
     }
 }
@@ -86,7 +87,8 @@ impl fmt::Display for Span {
 impl fmt::Display for Size {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = self.0 as u64;
-        let exact = SIZES.iter().filter(|(_, factor)| bytes != 0 && bytes.is_multiple_of(*factor)).max_by_key(|(_, factor)| *factor);
+        let exact =
+            SIZES.iter().filter(|(_, factor)| bytes != 0 && bytes.is_multiple_of(*factor)).max_by_key(|(_, factor)| *factor);
         let (unit, factor) = exact.unwrap_or(&SIZES[0]);
         write!(out, "{}{unit}", bytes / factor)
     }
@@ -140,7 +142,9 @@ mod tests {
 
     #[test]
     fn durations_parse_exactly_and_print_shortest() {
-        for (text, millis, printed) in [("250ms", 250, "250ms"), ("10s", 10_000, "10s"), ("120s", 120_000, "2m"), ("1h", 3_600_000, "1h")] {
+        for (text, millis, printed) in
+            [("250ms", 250, "250ms"), ("10s", 10_000, "10s"), ("120s", 120_000, "2m"), ("1h", 3_600_000, "1h")]
+        {
             let span: Span = text.parse().unwrap();
             assert_eq!(span.0, Duration::from_millis(millis));
             assert_eq!(span.to_string(), printed);
@@ -152,7 +156,8 @@ mod tests {
 
     #[test]
     fn sizes_know_powers_of_ten_and_of_two() {
-        for (text, bytes, printed) in [("2MB", 2_000_000, "2MB"), ("64KiB", 65_536, "64KiB"), ("17", 17, "17B"), ("0B", 0, "0B")] {
+        for (text, bytes, printed) in [("2MB", 2_000_000, "2MB"), ("64KiB", 65_536, "64KiB"), ("17", 17, "17B"), ("0B", 0, "0B")]
+        {
             let size: Size = text.parse().unwrap();
             assert_eq!((size.bytes(), size.to_string().as_str()), (bytes, printed));
         }
