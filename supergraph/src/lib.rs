@@ -7,5 +7,7 @@
 
 pub mod compose;
 pub mod diagnostics;
+pub mod document;
 pub mod ids;
 pub mod plan;
+pub mod subgraph;
