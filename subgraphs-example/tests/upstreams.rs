@@ -149,7 +149,7 @@ async fn review_added_streams_as_sse_and_multipart() {
 async fn sdl_is_federation_2_with_the_promised_directives() {
     let example = start().await;
     let expected = [
-        (Upstream::Accounts, vec![r#"type User @key(fields: "id")"#, "users: [User]"]),
+        (Upstream::Accounts, vec![r#"type User @key(fields: "id")"#, "users: [User]", "username: String @shareable"]),
         (Upstream::Products, vec![r#"type Product @key(fields: "upc")"#, "topProducts(first: Int = 5): [Product]"]),
         (
             Upstream::Inventory,
