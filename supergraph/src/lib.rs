@@ -9,5 +9,6 @@ pub mod compose;
 pub mod diagnostics;
 pub mod document;
 pub mod ids;
+pub mod model;
 pub mod plan;
 pub mod subgraph;

@@ -1,0 +1,203 @@
+//! Reading a supergraph SDL: join v0.1 (Federation 1) to v0.5, as Apollo, Hive or we write it.
+//!
+//! Stages: links and subgraphs, names of types, types, fields, field sets, client schema. All errors are collected.
+//! Relies on the parser crate and on the sibling modules; `Supergraph::read` is what everybody else calls.
+//! Spec: <https://specs.apollo.dev/join/v0.3/>
+
+mod declared;
+mod federation1;
+mod fields;
+mod field_sets;
+mod joins;
+mod types;
+
+use super::features::{DirectiveNames, Features};
+use super::{NameMap, Subgraph, Supergraph, Type, client, nothing};
+use crate::diagnostics::{Diagnostic, Level, Place};
+use crate::ids::{FieldId, IdVec, LabelId, SubgraphId, TypeId};
+use apollo_compiler::Name;
+use apollo_compiler::ast::{Definition, Document, OperationType};
+use apollo_compiler::parser::Parser;
+use declared::Declared;
+use rustc_hash::FxHashMap;
+
+/// The code of everything that is wrong with a supergraph SDL as such.
+pub(super) const INVALID: &str = "INVALID_FEDERATION_SUPERGRAPH";
+
+/// Deepest nesting of selections, types and values in an SDL.
+const DEPTH: usize = 200;
+
+impl Supergraph {
+    /// Reads a supergraph SDL.
+    ///
+    /// # Errors
+    /// Everything that keeps the SDL from being a supergraph: syntax, unknown names, field sets that do not fit, a client schema
+    /// that is not valid GraphQL.
+    pub fn read(sdl: &str) -> Result<Self, Vec<Diagnostic>> {
+        match Parser::new().recursion_limit(DEPTH).parse_ast(sdl, "supergraph") {
+            Ok(document) => Self::from_document(&document),
+            Err(errors) => Err(errors.errors.iter().map(|error| syntax_error(&error)).collect()),
+        }
+    }
+
+    /// Reads a parsed supergraph SDL.
+    ///
+    /// # Errors
+    /// As [`Supergraph::read`].
+    pub fn from_document(document: &Document) -> Result<Self, Vec<Diagnostic>> {
+        let client = client::client_schema(document);
+        let mut reader = Reader::new(document);
+        reader.read_types();
+        reader.read_fields();
+        reader.read_inputs_and_values();
+        if reader.federation1 {
+            reader.complete_federation1();
+        }
+        reader.index_possible_types();
+        reader.resolve_field_sets();
+        match client {
+            Ok(client) if reader.errors.is_empty() => Ok(reader.finish(document, client)),
+            Ok(_) => Err(reader.errors),
+            Err(mut errors) => {
+                reader.errors.append(&mut errors);
+                Err(reader.errors)
+            }
+        }
+    }
+}
+
+fn syntax_error(error: &apollo_compiler::diagnostic::Diagnostic<'_, apollo_compiler::validation::DiagnosticData>) -> Diagnostic {
+    let at = error.line_column_range().map(|range| (range.start.line, range.start.column));
+    Diagnostic {
+        code: INVALID,
+        level: Level::Error,
+        message: format!("The supergraph SDL does not parse: {}", error.error),
+        places: vec![Place { subgraph: None, at }],
+    }
+}
+
+/// A supergraph under construction.
+struct Reader {
+    names: DirectiveNames,
+    features: Features,
+    /// Join v0.1: types have an owner, and other subgraphs' keys and external fields are not written down.
+    federation1: bool,
+    declared: NameMap<Declared>,
+    type_ids: FxHashMap<Name, TypeId>,
+    graph_ids: FxHashMap<Name, SubgraphId>,
+    subgraphs: IdVec<SubgraphId, Subgraph>,
+    types: IdVec<TypeId, Type>,
+    fields: IdVec<FieldId, super::Field>,
+    labels: IdVec<LabelId, Box<str>>,
+    contexts: FxHashMap<Box<str>, Vec<TypeId>>,
+    pending: field_sets::Pending,
+    errors: Vec<Diagnostic>,
+    /// What an unknown id gives.
+    no_type: Type,
+}
+
+impl Reader {
+    fn new(document: &Document) -> Self {
+        let features = Features::of(document);
+        let names = DirectiveNames::of(&features);
+        let declared = declared::declared(document, &features);
+        let type_ids = declared.keys().enumerate().map(|(index, name)| (name.clone(), crate::ids::Id::new(index))).collect();
+        let version = features.apollo("join").and_then(|join| join.version.clone());
+        let mut reader = Self {
+            names,
+            features,
+            federation1: version.as_deref() == Some("v0.1"),
+            declared,
+            type_ids,
+            graph_ids: FxHashMap::default(),
+            subgraphs: IdVec::default(),
+            types: IdVec::default(),
+            fields: IdVec::default(),
+            labels: IdVec::default(),
+            contexts: FxHashMap::default(),
+            pending: field_sets::Pending::default(),
+            errors: Vec::new(),
+            no_type: Type::default(),
+        };
+        reader.read_subgraphs(document);
+        reader
+    }
+
+    fn read_subgraphs(&mut self, document: &Document) {
+        let graphs = document.definitions.iter().filter_map(Definition::as_enum_type_definition);
+        for value in graphs.filter(|graphs| graphs.name == self.names.graph_enum.as_str()).flat_map(|graphs| &graphs.values) {
+            let directive = value.directives.get(&self.names.join_graph);
+            let text = |argument| directive.and_then(|directive| joins::text(directive, argument));
+            let subgraph = Subgraph {
+                name: text("name").unwrap_or(&value.value).into(),
+                url: text("url").unwrap_or_default().into(),
+                graph: value.value.clone(),
+            };
+            let id = self.subgraphs.push(subgraph);
+            self.graph_ids.insert(value.value.clone(), id);
+        }
+        if self.subgraphs.is_empty() {
+            self.error(format!(
+                "The supergraph SDL names no subgraph: it needs an enum `{}` with one value per subgraph. Is this a supergraph?",
+                self.names.graph_enum
+            ));
+        }
+    }
+
+    /// The subgraph of a value of the graph enum.
+    fn graph(&mut self, value: &Name, of: &str) -> Option<SubgraphId> {
+        let id = self.graph_ids.get(value).copied();
+        if id.is_none() {
+            self.error(format!("`{of}` names the subgraph `{value}`, which `{}` does not have.", self.names.graph_enum));
+        }
+        id
+    }
+
+    fn error(&mut self, message: String) {
+        self.errors.push(Diagnostic { code: INVALID, level: Level::Error, message, places: Vec::new() });
+    }
+
+    fn finish(self, document: &Document, client: apollo_compiler::validation::Valid<apollo_compiler::Schema>) -> Supergraph {
+        let root = |kind| root_name(document, kind).and_then(|name| self.type_ids.get(name.as_str()).copied());
+        let roots = [root(OperationType::Query), root(OperationType::Mutation), root(OperationType::Subscription)];
+        let schema_parts = document
+            .definitions
+            .iter()
+            .filter(|definition| definition.as_schema_definition().is_some() || definition.as_schema_extension().is_some());
+        let directives = schema_parts
+            .flat_map(|definition| definition.directives().iter())
+            .filter(|directive| !super::features::is_link(directive))
+            .cloned()
+            .collect();
+        Supergraph {
+            subgraphs: self.subgraphs,
+            types: self.types,
+            fields: self.fields,
+            labels: self.labels,
+            contexts: self.contexts,
+            features: self.features,
+            directives: apollo_compiler::ast::DirectiveList(directives),
+            client,
+            names: self.type_ids,
+            roots,
+            nothing: nothing(),
+        }
+    }
+}
+
+/// The name of a root type: as the schema definition says, or the default name when there is none.
+fn root_name(document: &Document, kind: OperationType) -> Option<Name> {
+    let mut explicit = false;
+    for definition in &document.definitions {
+        let operations = match definition {
+            Definition::SchemaDefinition(schema) => &schema.root_operations,
+            Definition::SchemaExtension(schema) => &schema.root_operations,
+            _ => continue,
+        };
+        explicit |= !operations.is_empty();
+        if let Some(operation) = operations.iter().find(|operation| operation.0 == kind) {
+            return Some(operation.1.clone());
+        }
+    }
+    (!explicit).then(|| kind.default_type_name())
+}
