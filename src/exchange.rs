@@ -9,9 +9,19 @@ use std::{
 };
 
 use http::{HeaderMap, Method, Uri, Version};
+use hyper::upgrade::OnUpgrade;
 use serde_json::{Map, Value};
 
 use crate::telemetry::traces::RequestSpan;
+
+/// The connection that a request came over.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// The other end's address.
+    pub address: SocketAddr,
+    /// Whether it is encrypted.
+    pub is_tls: bool,
+}
 
 /// One request and its response.
 #[derive(Debug)]
@@ -50,6 +60,35 @@ pub struct Exchange {
     pub upstream_time: Duration,
     /// The span of the exchange, when it is traced.
     pub span: Option<RequestSpan>,
+    /// Resolves to the bare connection, when the client asked for another protocol on it.
+    pub upgrade: Option<OnUpgrade>,
+}
+
+impl Exchange {
+    /// An exchange that begins now, with the peer for client and no request id yet.
+    pub fn new(peer: Peer, head: http::request::Parts, time: Duration) -> Self {
+        let started = Instant::now();
+        Self {
+            id: Arc::default(),
+            started,
+            deadline: started + time,
+            peer: peer.address,
+            client_ip: peer.address.ip().to_canonical(),
+            is_tls: peer.is_tls,
+            method: head.method,
+            uri: head.uri,
+            version: head.version,
+            headers: head.headers,
+            route: Arc::default(),
+            identity: None,
+            response_headers: HeaderMap::new(),
+            operation: None,
+            upstream: None,
+            upstream_time: Duration::ZERO,
+            span: None,
+            upgrade: None,
+        }
+    }
 }
 
 /// Who asks.

@@ -3,6 +3,9 @@
 pub mod body;
 pub mod error;
 pub mod exchange;
+pub mod pipeline;
+pub mod rest;
+pub mod server;
 pub mod telemetry;
 pub mod units;
 pub mod upstream;
