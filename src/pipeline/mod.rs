@@ -2,6 +2,7 @@
 //!
 //! Relies on the targets (`graphql`, `rest`) only to call `Target::serve`. `snapshot` builds it, `server` feeds it.
 
+pub mod access_log;
 pub mod route;
 
 use http::{Request, Response};
