@@ -3,6 +3,8 @@
 pub mod body;
 pub mod error;
 pub mod exchange;
+pub mod execute;
+pub mod graphql;
 pub mod pipeline;
 pub mod rest;
 pub mod server;
