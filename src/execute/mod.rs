@@ -4,8 +4,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::uri::PathAndQuery;
-
 use crate::upstream::Upstream;
 
 /// One subgraph as the executor calls it.
@@ -15,8 +13,6 @@ pub struct Subgraph {
     pub name: Arc<str>,
     /// Where it is called.
     pub upstream: Arc<Upstream>,
-    /// Path (and query) of its GraphQL endpoint.
-    pub path: PathAndQuery,
     /// Time for one fetch, within the exchange's deadline.
     pub timeout: Duration,
     /// Size up to which an answer is taken (`limits.max_subgraph_response_bytes`).
