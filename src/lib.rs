@@ -1,5 +1,6 @@
 //! Supergate: a GraphQL federation router and REST API gateway. ARCHITECTURE.md is the map; this file is its index.
 
+pub mod admin;
 pub mod body;
 pub mod error;
 pub mod exchange;

@@ -1,9 +1,11 @@
-//! Durations (`250ms`, `10s`, `5m`, `1h`) and sizes (`2MB`, `64KiB`) as `router.yaml` writes them.
+//! Durations (`250ms`, `10s`, `5m`, `1h`), sizes (`2MB`, `64KiB`), shares (`20%`), rates (`100/1m`) and networks (`10.0.0.0/8`) as
+//! `router.yaml` writes them.
 //!
 //! A leaf: every behaviour's configuration uses these types, they use nothing of ours.
 
-use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
+use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr, time::Duration};
 
+use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -14,6 +16,37 @@ pub struct Span(pub Duration);
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub usize);
+
+/// A part of a whole, in percent (0 to 100).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Percent(pub u8);
+
+/// So many in so long: `100/1m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many; never 0.
+    pub count: u32,
+    /// In how long; never 0.
+    pub per: Span,
+}
+
+/// A network, or one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(pub IpNet);
+
+impl Percent {
+    /// The share as a factor from 0.0 to 1.0.
+    pub fn factor(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+}
+
+impl Network {
+    /// Whether `address` lies in it; an IPv4 address written as an IPv6 one counts as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address.to_canonical())
+    }
+}
 
 impl Span {
     /// A whole number of seconds.
@@ -72,6 +105,64 @@ impl FromStr for Size {
             Some(bytes) => Ok(Self(bytes)),
             None => Err(format!("`{text}` is not a size: write a whole number and a unit, as in 512B, 64KiB, 2MB or 1GiB")),
         }
+    }
+}
+
+impl FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.trim().trim_end_matches('%').trim_end();
+        match number.parse() {
+            Ok(percent) if percent <= 100 => Ok(Self(percent)),
+            _ => Err(format!("`{text}` is not a share: write a whole percentage from 0% to 100%, as in 20%")),
+        }
+    }
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/').and_then(|(count, per)| {
+            let per = per.trim();
+            let per = if per.starts_with(|c: char| c.is_ascii_digit()) { per.parse() } else { format!("1{per}").parse() };
+            Some((count.trim().parse().ok()?, per.ok()?))
+        });
+        match parts {
+            Some((count @ 1.., per)) if per > Span(Duration::ZERO) => Ok(Self { count, per }),
+            _ => Err(format!("`{text}` is not a rate: write how many in how long, as in 100/1m or 10/s")),
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network
+            .map(|network| Self(network.trunc()))
+            .map_err(|_| format!("`{text}` is not a network: write an address or a range, as in 10.0.0.0/8 or ::1"))
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}%", self.0)
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}", self.count, self.per)
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.0)
     }
 }
 
@@ -134,6 +225,9 @@ macro_rules! as_text {
 
 as_text!(Span, "duration", "^[0-9]+ ?(ms|s|m|h|d)$", ["string"]);
 as_text!(Size, "size", "^[0-9]+ ?(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)?$", ["string", "integer"]);
+as_text!(Percent, "percentage", "^[0-9]{1,3} ?%?$", ["string", "integer"]);
+as_text!(Rate, "rate", "^[0-9]+ ?/ ?[0-9]*(ms|s|m|h|d)$", ["string"]);
+as_text!(Network, "network", "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$", ["string"]);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
@@ -162,5 +256,21 @@ mod tests {
             assert_eq!((size.bytes(), size.to_string().as_str()), (bytes, printed));
         }
         assert!("2mb".parse::<Size>().is_err());
+    }
+
+    #[test]
+    fn shares_rates_and_networks() {
+        assert_eq!("50%".parse::<Percent>().unwrap(), Percent(50));
+        assert!("101%".parse::<Percent>().is_err());
+        let rate: Rate = "100/1m".parse().unwrap();
+        assert_eq!((rate.count, rate.per), (100, Span::seconds(60)));
+        assert_eq!("10/s".parse::<Rate>().unwrap().to_string(), "10/1s");
+        for bad in ["0/1m", "5", "5/", "5/0s", "-5/1m", "5/m/s"] {
+            assert!(bad.parse::<Rate>().is_err(), "{bad} was taken");
+        }
+        let network: Network = "10.1.2.3/8".parse().unwrap();
+        assert!(network.contains("10.9.9.9".parse().unwrap()) && network.contains("::ffff:10.0.0.1".parse().unwrap()));
+        assert!(!network.contains("11.0.0.1".parse().unwrap()));
+        assert_eq!("::1".parse::<Network>().unwrap().to_string(), "::1/128");
     }
 }

@@ -7,8 +7,10 @@ pub mod budget;
 pub mod persisted;
 pub mod plans;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use supergraph::{
     ids::{IdVec, SubgraphId},
     model::Supergraph,
@@ -32,6 +34,17 @@ pub struct Settings {
     pub planning: plans::QueryPlanningConfig,
     /// Persisted documents.
     pub persisted: persisted::PersistedQueriesConfig,
+}
+
+/// `include_subgraph_errors`: which errors of subgraphs clients see in full. The others keep their path and lose message and
+/// extensions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct IncludeSubgraphErrorsConfig {
+    /// Those of all subgraphs.
+    pub all: bool,
+    /// By subgraph; overrides `all`.
+    pub subgraphs: BTreeMap<String, bool>,
 }
 
 /// One supergraph with the subgraphs that answer for it, in the order of its subgraph ids.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::units::Span;
 
 /// `supergraph.query_planning`: how operations are planned and how many plans are kept.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct QueryPlanningConfig {
     /// The plan cache.
@@ -20,7 +20,7 @@ pub struct QueryPlanningConfig {
 }
 
 /// `supergraph.query_planning.cache`.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PlanCacheConfig {
     /// The cache in this process.
@@ -28,7 +28,7 @@ pub struct PlanCacheConfig {
 }
 
 /// `supergraph.query_planning.cache.in_memory`.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InMemoryConfig {
     /// Number of operations kept.

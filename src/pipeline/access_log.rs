@@ -15,6 +15,8 @@ use std::{
 };
 
 use http::{HeaderName, StatusCode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
 use crate::{error::ErrorKind, exchange::Exchange, telemetry::metrics::Metrics};
@@ -26,6 +28,26 @@ const LONGEST: usize = 2_048;
 const TIMESTAMP: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 
+/// `telemetry.access_log`: where exchanges are logged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccessLogConfig {
+    /// Whether they are.
+    pub enabled: bool,
+    /// `stdout`, or a file.
+    pub path: PathBuf,
+    /// `json`, or `text` for people.
+    pub format: Form,
+    /// Request headers that are logged beside the fixed fields.
+    pub fields: Vec<String>,
+}
+
+impl Default for AccessLogConfig {
+    fn default() -> Self {
+        Self { enabled: true, path: "stdout".into(), format: Form::Json, fields: Vec::new() }
+    }
+}
+
 /// Writes a line per exchange.
 #[derive(Debug)]
 pub struct AccessLog {
@@ -36,7 +58,8 @@ pub struct AccessLog {
 }
 
 /// How lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Form {
     /// One JSON object a line.
     Json,

@@ -2,7 +2,16 @@
 //!
 //! Relies on the targets (`graphql`, `rest`) only to call `Target::serve`. `snapshot` builds it, `server` feeds it.
 
+pub mod access;
 pub mod access_log;
+pub mod auth;
+pub mod cache;
+pub mod compression;
+pub mod concurrency;
+pub mod cors;
+pub mod csrf;
+pub mod limits;
+pub mod rate_limit;
 pub mod route;
 
 use http::{Request, Response};

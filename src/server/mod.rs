@@ -2,6 +2,9 @@
 //!
 //! Relies on the leaves. `app` calls it with a handler.
 
+pub mod drain;
+pub mod tls;
+
 use std::{io, time::Duration};
 
 use http::{Request, Response};

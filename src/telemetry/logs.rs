@@ -2,10 +2,29 @@
 //!
 //! Access-log lines are not written here but by `pipeline::access_log`. Secrets never reach a log: nobody logs header values.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
+/// `telemetry.logging`: the process's own log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoggingConfig {
+    /// `json`, or `text` for people.
+    pub format: Form,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter as in `info,supergate=debug`.
+    pub level: String,
+}
+
+impl Default for LoggingConfig {
+    fn default() -> Self {
+        Self { format: Form::Json, level: "info".into() }
+    }
+}
+
 /// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Form {
     /// One JSON object a line.
     Json,

@@ -21,7 +21,8 @@ use opentelemetry_sdk::{
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A protocol of OTLP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// gRPC.
     Grpc,

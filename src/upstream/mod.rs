@@ -2,17 +2,98 @@
 //!
 //! Relies on the leaves only. The targets (`graphql`, `rest`) call it; `snapshot` builds it.
 
+pub mod balance;
+pub mod breaker;
+pub mod discovery;
+pub mod headers;
+pub mod health;
+pub mod pool;
+pub mod retry;
+pub mod tls;
+
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Uri};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     body::Body,
     error::{Error, ErrorKind},
     exchange::Exchange,
     telemetry::traces::RequestSpan,
+    units::Span,
 };
+
+/// A service that we call, as `upstreams:` describes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct UpstreamConfig {
+    /// Its addresses; or `dns`.
+    pub endpoints: Vec<discovery::EndpointConfig>,
+    /// A name whose addresses are its endpoints; or `endpoints`.
+    pub dns: Option<discovery::DnsConfig>,
+    /// Which endpoint takes a call.
+    pub balance: balance::BalanceConfig,
+    /// How long connecting may take.
+    pub connect_timeout: Span,
+    /// Connections kept alive.
+    pub pool: pool::PoolConfig,
+    /// Active checks; none when absent.
+    pub health_check: Option<health::HealthCheckConfig>,
+    /// Leave out endpoints that fail; none when absent.
+    pub outlier_detection: Option<health::OutlierDetectionConfig>,
+    /// The most that may be under way, and when calls are refused.
+    pub circuit_breaker: breaker::BreakerConfig,
+    /// Which calls are sent again.
+    pub retry: retry::RetryConfig,
+    /// TLS of `https` endpoints.
+    pub tls: tls::UpstreamTlsConfig,
+}
+
+impl Default for UpstreamConfig {
+    fn default() -> Self {
+        Self {
+            endpoints: Vec::new(),
+            dns: None,
+            balance: balance::BalanceConfig::default(),
+            connect_timeout: Span::seconds(5),
+            pool: pool::PoolConfig::default(),
+            health_check: None,
+            outlier_detection: None,
+            circuit_breaker: breaker::BreakerConfig::default(),
+            retry: retry::RetryConfig::default(),
+            tls: tls::UpstreamTlsConfig::default(),
+        }
+    }
+}
+
+/// How subgraphs are called (`traffic_shaping.all`, and by name in `traffic_shaping.subgraphs`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShapingConfig {
+    /// How long a call may take, retries included.
+    pub timeout: Span,
+    /// Whether identical queries in flight share one call.
+    pub deduplicate_query: bool,
+    /// How request bodies are compressed; not at all when absent.
+    pub compression: Option<RequestCompression>,
+}
+
+impl Default for ShapingConfig {
+    fn default() -> Self {
+        Self { timeout: Span::seconds(30), deduplicate_query: true, compression: None }
+    }
+}
+
+/// A content coding of request bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RequestCompression {
+    /// `gzip`
+    Gzip,
+}
 
 /// One outgoing request.
 #[derive(Debug)]
