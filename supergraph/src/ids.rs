@@ -289,7 +289,9 @@ mod tests {
     fn sets_hold_any_number_of_subgraphs_and_equal_sets_are_equal() {
         let mut big = set(&[0, 63, 64, 200]);
         assert_eq!(big.iter().map(Id::index).collect::<Vec<_>>(), [0, 63, 64, 200]);
-        assert!(big.contains(SubgraphId::new(200)) && !big.contains(SubgraphId::new(199)) && !big.contains(SubgraphId::new(4000)));
+        assert!(
+            big.contains(SubgraphId::new(200)) && !big.contains(SubgraphId::new(199)) && !big.contains(SubgraphId::new(4000))
+        );
         assert!(big.remove(SubgraphId::new(200)) && big.remove(SubgraphId::new(64)) && !big.remove(SubgraphId::new(5)));
         assert_eq!(big, set(&[63, 0]));
         assert_eq!(SubgraphSet::first(66).len(), 66);

@@ -6,7 +6,7 @@ use super::features::{DirectiveNames, Features};
 use crate::diagnostics::{Diagnostic, Level, Place};
 use apollo_compiler::ast::{
     Definition, DirectiveDefinition, DirectiveList, DirectiveLocation, Document, EnumTypeDefinition, FieldDefinition,
-    InputValueDefinition, InputObjectTypeDefinition, InterfaceTypeDefinition, ObjectTypeDefinition, ScalarTypeDefinition,
+    InputObjectTypeDefinition, InputValueDefinition, InterfaceTypeDefinition, ObjectTypeDefinition, ScalarTypeDefinition,
     SchemaDefinition, UnionTypeDefinition,
 };
 use apollo_compiler::validation::Valid;
@@ -29,9 +29,7 @@ pub fn client_schema(supergraph: &Document) -> Result<Valid<Schema>, Vec<Diagnos
         .map_err(|errors| errors.errors.iter().map(|error| invalid(&error)).collect())
 }
 
-fn invalid(
-    error: &apollo_compiler::diagnostic::Diagnostic<'_, apollo_compiler::validation::DiagnosticData>,
-) -> Diagnostic {
+fn invalid(error: &apollo_compiler::diagnostic::Diagnostic<'_, apollo_compiler::validation::DiagnosticData>) -> Diagnostic {
     Diagnostic {
         code: super::read::INVALID,
         level: Level::Error,
@@ -43,9 +41,10 @@ fn invalid(
 /// The parser crate does not know `@oneOf` yet, so that a schema that uses it needs the definition.
 fn define_one_of(document: &mut Document) {
     let name = Name::new_static_unchecked("oneOf");
-    let is_defined = document.definitions.iter().any(|definition| {
-        matches!(definition, Definition::DirectiveDefinition(directive) if directive.name == name)
-    });
+    let is_defined = document
+        .definitions
+        .iter()
+        .any(|definition| matches!(definition, Definition::DirectiveDefinition(directive) if directive.name == name));
     let is_used = document.definitions.iter().any(|definition| definition.directives().has(&name));
     if is_used && !is_defined {
         document.definitions.push(Definition::DirectiveDefinition(Node::new(DirectiveDefinition {

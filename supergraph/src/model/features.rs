@@ -61,9 +61,7 @@ impl Features {
 
     /// Whether a directive comes with a linked specification.
     pub fn owns_directive(&self, name: &str) -> bool {
-        self.owns(name)
-            || self.links.iter().any(|link| *link.namespace == *name)
-            || matches!(name, "link" | "core")
+        self.owns(name) || self.links.iter().any(|link| *link.namespace == *name) || matches!(name, "link" | "core")
     }
 
     /// Whether a type comes with a linked specification.
@@ -74,9 +72,10 @@ impl Features {
     fn owns(&self, name: &str) -> bool {
         let prefix = name.split_once("__").map(|(prefix, _)| prefix);
         prefix.is_some_and(|prefix| matches!(prefix, "join" | "link" | "core"))
-            || self.links.iter().any(|link| {
-                prefix == Some(&link.namespace) || link.imports.iter().any(|(_, here)| **here == *name)
-            })
+            || self
+                .links
+                .iter()
+                .any(|link| prefix == Some(&link.namespace) || link.imports.iter().any(|(_, here)| **here == *name))
     }
 }
 

@@ -62,8 +62,7 @@ const DEPTH: usize = 64;
 pub(super) fn parse(text: &str) -> Result<Vec<ast::Selection>, Problem> {
     let trimmed = text.trim();
     let wrapped = if trimmed.starts_with('{') { trimmed.to_owned() } else { format!("{{{trimmed}}}") };
-    let document =
-        Parser::new().recursion_limit(DEPTH).parse_ast(wrapped, "field set").map_err(|_| Problem::Syntax)?;
+    let document = Parser::new().recursion_limit(DEPTH).parse_ast(wrapped, "field set").map_err(|_| Problem::Syntax)?;
     match document.definitions.as_slice() {
         [ast::Definition::OperationDefinition(operation)] if !operation.selection_set.is_empty() => {
             Ok(operation.selection_set.clone())

@@ -191,13 +191,20 @@ pub fn fields_of(definition: &ExtendedType) -> Option<&apollo_compiler::collecti
 
 /// Calls `visit` with every field that `selections` selects below `parent`, depth first, and stops at the first one that does not
 /// exist, as the reference does when it reads a field set that is not (yet) valid. Returns whether all fields exist.
-pub fn visit_fields(schema: &Schema, parent: &Name, selections: &[Selection], visit: &mut dyn FnMut(&Name, &Component<FieldDefinition>)) -> bool {
+pub fn visit_fields(
+    schema: &Schema,
+    parent: &Name,
+    selections: &[Selection],
+    visit: &mut dyn FnMut(&Name, &Component<FieldDefinition>),
+) -> bool {
     selections.iter().all(|selection| match selection {
         Selection::Field { name, selections, .. } => {
             if name == "__typename" {
                 return true;
             }
-            let Some(field) = schema.types.get(parent).and_then(fields_of).and_then(|fields| fields.get(name)) else { return false };
+            let Some(field) = schema.types.get(parent).and_then(fields_of).and_then(|fields| fields.get(name)) else {
+                return false;
+            };
             visit(parent, field);
             selections.is_empty() || visit_fields(schema, field.ty.inner_named_type(), selections, visit)
         }
@@ -342,7 +349,9 @@ impl Reader<'_> {
     fn context_arguments(&self, definition: &FieldDefinition) -> Vec<ContextArgument> {
         let mut found = Vec::new();
         for argument in &definition.arguments {
-            let Some(directive) = argument.directives.iter().find(|directive| self.is(directive, Directives::FromContext)) else { continue };
+            let Some(directive) = argument.directives.iter().find(|directive| self.is(directive, Directives::FromContext)) else {
+                continue;
+            };
             let (context, selection) = context::split(string_argument(directive, "field").unwrap_or_default());
             found.push(ContextArgument { name: argument.name.clone(), context, selection, directive: directive.clone() });
         }
@@ -376,7 +385,9 @@ impl Reader<'_> {
         for (name, facts) in &self.facts.types {
             for key in facts.keys.iter().filter(|key| key.is_extension) {
                 let Ok(set) = &key.fields else { continue };
-                visit_fields(self.schema, name, &set.selections, &mut |parent, field| fake.push((parent.clone(), field.name.clone())));
+                visit_fields(self.schema, name, &set.selections, &mut |parent, field| {
+                    fake.push((parent.clone(), field.name.clone()))
+                });
             }
         }
         for (parent, field) in fake {
@@ -388,7 +399,8 @@ impl Reader<'_> {
     fn mark_external(&mut self, is_federation_2: bool) {
         for (name, definition) in &self.schema.types {
             let Some(fields) = fields_of(definition) else { continue };
-            let on_type = is_federation_2 && matches!(definition, ExtendedType::Object(_)) && self.facts.of_type(name).is_marked_external;
+            let on_type =
+                is_federation_2 && matches!(definition, ExtendedType::Object(_)) && self.facts.of_type(name).is_marked_external;
             for field in fields.keys() {
                 if on_type || self.facts.of_field(name, field).is_marked_external {
                     let facts = self.facts.field_mut(name, field);

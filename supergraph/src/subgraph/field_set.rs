@@ -75,7 +75,10 @@ impl FieldSet {
                 Ok(Selection::Fragment { on: fragment.type_condition.clone(), selections })
             }
             ast::Selection::FragmentSpread(spread) => Err(Fault {
-                message: format!("it spreads the fragment \"{}\", but a field set cannot use named fragments", spread.fragment_name),
+                message: format!(
+                    "it spreads the fragment \"{}\", but a field set cannot use named fragments",
+                    spread.fragment_name
+                ),
                 at: None,
             }),
         }

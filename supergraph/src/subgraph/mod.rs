@@ -148,7 +148,12 @@ impl Subgraph {
     /// An error about one place of this subgraph. The message is prefixed with the subgraph's name.
     #[must_use]
     pub fn error(&self, code: &'static str, message: &str, location: Option<SourceSpan>) -> Diagnostic {
-        Diagnostic { code, level: Level::Error, message: format!("[{}] {message}", self.name), places: vec![self.place(location)] }
+        Diagnostic {
+            code,
+            level: Level::Error,
+            message: format!("[{}] {message}", self.name),
+            places: vec![self.place(location)],
+        }
     }
 }
 

@@ -41,7 +41,9 @@ pub(super) fn declared(document: &Document, features: &Features) -> NameMap<Decl
         }
     }
     for name in BUILT_IN {
-        types.entry(Name::new_static_unchecked(name)).or_insert_with(|| Declared::new(TypeKind::Scalar, &DirectiveList::default()));
+        types
+            .entry(Name::new_static_unchecked(name))
+            .or_insert_with(|| Declared::new(TypeKind::Scalar, &DirectiveList::default()));
     }
     types
 }
@@ -87,8 +89,12 @@ fn part(definition: &Definition) -> Option<(&Name, Declared)> {
         Definition::UnionTypeExtension(d) => {
             (&d.name, Declared { members: d.members.clone(), ..new(TypeKind::Union, &d.directives) })
         }
-        Definition::EnumTypeDefinition(d) => (&d.name, Declared { values: d.values.clone(), ..new(TypeKind::Enum, &d.directives) }),
-        Definition::EnumTypeExtension(d) => (&d.name, Declared { values: d.values.clone(), ..new(TypeKind::Enum, &d.directives) }),
+        Definition::EnumTypeDefinition(d) => {
+            (&d.name, Declared { values: d.values.clone(), ..new(TypeKind::Enum, &d.directives) })
+        }
+        Definition::EnumTypeExtension(d) => {
+            (&d.name, Declared { values: d.values.clone(), ..new(TypeKind::Enum, &d.directives) })
+        }
         Definition::InputObjectTypeDefinition(d) => {
             (&d.name, Declared { inputs: d.fields.clone(), ..new(TypeKind::Input, &d.directives) })
         }

@@ -112,7 +112,10 @@ impl Reader {
             Problem::UnknownType(name) => format!("there is no type `{name}`"),
             Problem::Unsupported => "it uses a named fragment".to_owned(),
         };
-        format!("The field set \"{text}\" of subgraph \"{subgraph}\" does not fit the type `{}`: {why}.", self.type_at(parent).name)
+        format!(
+            "The field set \"{text}\" of subgraph \"{subgraph}\" does not fit the type `{}`: {why}.",
+            self.type_at(parent).name
+        )
     }
 }
 

@@ -99,10 +99,5 @@ fn context_arguments(directive: &Directive) -> Vec<JoinContextArgument<'_>> {
 fn context_argument(value: &Value) -> Option<JoinContextArgument<'_>> {
     let object: &[(Name, Node<Value>)] = value.as_object()?;
     let part = |key: &str| object.iter().find(|(name, _)| name == key).and_then(|(_, value)| value.as_str());
-    Some(JoinContextArgument {
-        context: part("context")?,
-        name: part("name")?,
-        ty: part("type")?,
-        selection: part("selection")?,
-    })
+    Some(JoinContextArgument { context: part("context")?, name: part("name")?, ty: part("type")?, selection: part("selection")? })
 }

@@ -6,8 +6,8 @@
 
 mod declared;
 mod federation1;
-mod fields;
 mod field_sets;
+mod fields;
 mod joins;
 mod types;
 
