@@ -7,6 +7,7 @@ pub mod exchange;
 pub mod execute;
 pub mod graphql;
 pub mod pipeline;
+pub mod reload;
 pub mod rest;
 pub mod server;
 pub mod telemetry;

@@ -1,0 +1,7 @@
+//! Reload: watches the configuration and the subgraphs' schemas, and puts a new snapshot in place when both are good.
+//!
+//! Relies on `config` and `snapshot`; `app` starts it; `admin` shows its [`Status`].
+
+mod status;
+
+pub use status::{Failure, Origin, Served, SharedStatus, Status};
