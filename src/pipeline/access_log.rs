@@ -82,16 +82,18 @@ enum Message {
 }
 
 impl AccessLog {
-    /// A log to the file at `path`, or to standard output when that is `stdout`. `headers` are the request headers that are
-    /// logged beside the fixed fields.
+    /// The log of this configuration.
     ///
     /// # Errors
-    /// The file cannot be opened for appending, or no thread can be started.
-    pub fn open(path: &Path, form: Form, headers: Vec<HeaderName>, metrics: Arc<Metrics>) -> io::Result<Self> {
-        let sink = if path == Path::new("stdout") { Sink::Stdout } else { Sink::File(path.to_owned(), append(path)?) };
+    /// A name in `fields` cannot be a header's, the file cannot be opened for appending, or no thread can be started.
+    pub fn open(config: &AccessLogConfig, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let named = |name: &String| HeaderName::try_from(name).map_err(|error| io::Error::other(format!("`{name}`: {error}")));
+        let headers = config.fields.iter().map(named).collect::<io::Result<_>>()?;
+        let path = &config.path;
+        let sink = if path == Path::new("stdout") { Sink::Stdout } else { Sink::File(path.clone(), append(path)?) };
         let (queue, lines) = sync_channel(QUEUE);
         std::thread::Builder::new().name("access-log".to_owned()).spawn(move || write_lines(&lines, sink))?;
-        Ok(Self { queue, form, headers, metrics })
+        Ok(Self { queue, form: config.format, headers, metrics })
     }
 
     /// Logs an exchange that has ended.
@@ -316,7 +318,8 @@ mod tests {
     fn a_line_is_ascii_json_without_the_query_whatever_the_client_sent() {
         let path = scratch("access.log");
         let user_agent = HeaderName::from_static("user-agent");
-        let log = AccessLog::open(&path, Form::Json, vec![user_agent.clone()], Metrics::new()).unwrap();
+        let config = AccessLogConfig { path: path.clone(), fields: vec!["User-Agent".into()], ..AccessLogConfig::default() };
+        let log = AccessLog::open(&config, Metrics::new()).unwrap();
         let mut exchange = exchange("/a%22b?token=secret");
         exchange.headers.insert(user_agent, http::HeaderValue::from_bytes(b"\"\\\x09\xff \xe2\x82\xac").unwrap());
         log.write(&exchange, Outcome { status: StatusCode::OK, error: None });
@@ -335,7 +338,8 @@ mod tests {
     #[test]
     fn rotation_loses_no_line() {
         let (path, moved) = (scratch("rotated.log"), scratch("rotated.log.1"));
-        let log = AccessLog::open(&path, Form::Text, Vec::new(), Metrics::new()).unwrap();
+        let config = AccessLogConfig { path: path.clone(), format: Form::Text, ..AccessLogConfig::default() };
+        let log = AccessLog::open(&config, Metrics::new()).unwrap();
         let outcome = Outcome { status: StatusCode::BAD_GATEWAY, error: Some(ErrorKind::UpstreamUnreachable) };
         for _ in 0..100 {
             log.write(&exchange("/before"), outcome);

@@ -14,8 +14,10 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::{
     Resource,
     propagation::TraceContextPropagator,
-    trace::{Sampler, SdkTracer, SdkTracerProvider},
+    trace::{self as sdk, SdkTracer, SdkTracerProvider},
 };
+
+use super::{OtlpConfig, Sampler, TracingConfig};
 
 /// How long one export may take.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,13 +40,17 @@ pub struct Tracer {
 }
 
 impl Tracer {
-    /// A tracer that exports to `endpoint`. It must be made inside a Tokio runtime.
+    /// The tracer of this configuration; none when it sends spans nowhere. It must be made inside a Tokio runtime.
     ///
     /// # Errors
     /// The endpoint is not a URL, or the exporter cannot be made.
-    pub fn new(endpoint: &str, transport: Transport, sampler: Sampler) -> Result<Self, String> {
+    pub fn new(config: &TracingConfig) -> Result<Option<Self>, String> {
+        let OtlpConfig { enabled, endpoint, protocol } = &config.otlp;
+        if !enabled {
+            return Ok(None);
+        }
         let builder = SpanExporter::builder();
-        let exporter = match transport {
+        let exporter = match protocol {
             Transport::Grpc => builder.with_tonic().with_endpoint(endpoint).with_timeout(EXPORT_TIMEOUT).build(),
             Transport::Http => {
                 let endpoint = format!("{}/v1/traces", endpoint.trim_end_matches('/').trim_end_matches("/v1/traces"));
@@ -52,14 +58,18 @@ impl Tracer {
             }
         };
         let exporter = exporter.map_err(|error| format!("the OTLP exporter for {endpoint} cannot be made: {error}"))?;
-        let resource = Resource::builder().with_service_name("supergate").build();
+        let sampler = match config.sampler {
+            Sampler::AlwaysOn => sdk::Sampler::AlwaysOn,
+            Sampler::AlwaysOff => sdk::Sampler::AlwaysOff,
+            Sampler::Ratio(share) => sdk::Sampler::TraceIdRatioBased(share),
+        };
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
-            .with_sampler(Sampler::ParentBased(Box::new(sampler)))
-            .with_resource(resource)
+            .with_sampler(sdk::Sampler::ParentBased(Box::new(sampler)))
+            .with_resource(Resource::builder().with_service_name("supergate").build())
             .build();
         let tracer = provider.tracer("supergate");
-        Ok(Self { provider, tracer })
+        Ok(Some(Self { provider, tracer }))
     }
 
     /// Starts the span of an exchange, as a child of the span that the request's headers name.
@@ -159,7 +169,7 @@ mod tests {
 
     /// A tracer without an exporter.
     fn tracer() -> Tracer {
-        let provider = SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOn).build();
+        let provider = SdkTracerProvider::builder().with_sampler(sdk::Sampler::AlwaysOn).build();
         let tracer = provider.tracer("test");
         Tracer { provider, tracer }
     }
