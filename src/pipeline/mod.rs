@@ -11,6 +11,7 @@ pub mod concurrency;
 pub mod cors;
 pub mod csrf;
 pub mod limits;
+pub mod observe;
 pub mod rate_limit;
 pub mod route;
 

@@ -1,0 +1,141 @@
+//! What metrics, traces and the access log learn of every exchange, whatever becomes of it.
+//!
+//! Counted when the response's head is there; logged, and the span ended, when its body has ended. A client that leaves earlier is
+//! counted and logged as well, with nginx's status 499. Relied on by `pipeline::handle`.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::access_log::{AccessLog, Outcome};
+use crate::{
+    error::ErrorKind,
+    exchange::Exchange,
+    telemetry::{
+        metrics::{Active, ExchangeFacts, Metrics},
+        traces::{RequestSpan, Tracer},
+    },
+};
+
+/// The ears of the pipeline.
+#[derive(Debug)]
+pub struct Observer {
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Lines, unless they are off.
+    pub access_log: Option<AccessLog>,
+    /// Spans, unless they are off.
+    pub tracer: Option<Arc<Tracer>>,
+}
+
+/// An exchange under observation. It is logged when this is dropped: hold it in the response's body.
+#[derive(Debug)]
+pub struct Observed {
+    /// The exchange.
+    pub exchange: Exchange,
+    observer: Arc<Observer>,
+    outcome: Option<Outcome>,
+    _active: Active,
+}
+
+impl Observer {
+    /// Begins to observe an exchange; starts its span.
+    pub fn begin(self: &Arc<Self>, mut exchange: Exchange) -> Observed {
+        exchange.span = self.tracer.as_ref().map(|tracer| tracer.start("request", &exchange.headers));
+        Observed { exchange, observer: self.clone(), outcome: None, _active: self.metrics.request() }
+    }
+}
+
+impl Observed {
+    /// Counts the exchange: the head of its response is there.
+    pub fn answered(&mut self, status: StatusCode, error: Option<ErrorKind>) {
+        self.outcome = Some(Outcome { status, error });
+        let exchange = &self.exchange;
+        let duration = exchange.started.elapsed();
+        let metrics = &self.observer.metrics;
+        metrics.exchange(&ExchangeFacts {
+            method: &exchange.method,
+            route: &exchange.route,
+            status,
+            consumer: exchange.identity.as_ref().map_or("", |identity| &identity.subject),
+            duration,
+            error,
+        });
+        if let Some(operation) = &exchange.operation {
+            metrics.operation(operation.name.as_ref(), operation.kind, operation.errors, duration);
+        }
+        if let Some(span) = &exchange.span {
+            describe(span, exchange, status, error);
+        }
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        if self.outcome.is_none() {
+            self.answered(client_left(), None);
+        }
+        if let (Some(log), Some(outcome)) = (&self.observer.access_log, self.outcome) {
+            log.write(&self.exchange, outcome);
+        }
+    }
+}
+
+/// The status that nginx logs when the client closed before it was answered.
+fn client_left() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+/// The attributes of OpenTelemetry's HTTP conventions, and the shorter ones that gateways' dashboards look for.
+fn describe(span: &RequestSpan, exchange: &Exchange, status: StatusCode, error: Option<ErrorKind>) {
+    let method = exchange.method.to_string();
+    span.rename(format!("{method} {}", exchange.route));
+    span.set("http.request.method", method.clone());
+    span.set("http.method", method);
+    span.set("http.url", exchange.uri.path().to_owned());
+    span.set("http.route", exchange.route.to_string());
+    span.set("http.response.status_code", i64::from(status.as_u16()));
+    span.set("http.status_code", i64::from(status.as_u16()));
+    if let Some(identity) = &exchange.identity {
+        span.set("consumer", identity.subject.to_string());
+    }
+    if let Some(operation) = &exchange.operation {
+        span.set("graphql.operation.type", operation.kind);
+        span.set("graphql.operation.name", operation.name.as_deref().unwrap_or_default().to_owned());
+    }
+    if let Some(kind) = error.filter(|_| status.is_server_error()) {
+        span.fail(kind.code());
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::exchange::Peer;
+
+    #[test]
+    fn an_exchange_is_counted_once_and_also_when_its_client_leaves() {
+        let metrics = Metrics::new();
+        let observer = Arc::new(Observer { metrics: metrics.clone(), access_log: None, tracer: None });
+        let begin = || {
+            let (head, ()) = http::Request::get("/").body(()).unwrap().into_parts();
+            let peer = Peer { address: "127.0.0.1:1".parse().unwrap(), is_tls: false };
+            observer.begin(Exchange::new(peer, head, Duration::from_secs(1)))
+        };
+        let mut answered = begin();
+        answered.answered(StatusCode::OK, None);
+        drop(answered);
+        assert!(metrics.encode().contains("api_active_requests 0"));
+        let left = begin();
+        assert!(metrics.encode().contains("api_active_requests 1"));
+        drop(left);
+        let text = metrics.encode();
+        for status in ["200", "499"] {
+            let line = format!(r#"api_requests_total{{method="GET",route="",status_code="{status}",consumer=""}} 1"#);
+            assert!(text.contains(&line), "{line} is not in\n{text}");
+        }
+    }
+}
