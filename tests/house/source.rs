@@ -100,10 +100,10 @@ impl Source {
         for (start, line) in lines.iter().enumerate() {
             let Some(name) = function_name(line) else { continue };
             let indent = line.len() - line.trim_start().len();
-            let closes = |line: &&str| line.trim_start().starts_with('}') && line.len() - line.trim_start().len() == indent;
+            let closes = |line: &str| line.trim_start().starts_with('}') && line.len() - line.trim_start().len() == indent;
             let has_body =
                 lines[start..].iter().take_while(|line| !line.trim_end().ends_with(';')).any(|line| line.contains('{'));
-            let Some(length) = lines[start..].iter().position(|line| closes(&line)).filter(|_| has_body) else { continue };
+            let Some(length) = lines[start..].iter().position(|line| closes(line)).filter(|_| has_body) else { continue };
             let body = &lines[start..=start + length];
             let count = body.iter().filter(|line| !line.trim().is_empty()).count();
             found.push(Function { name: name.to_owned(), at: start + 1, lines: count, nesting: nesting(&body.join("\n")) });
