@@ -1,0 +1,13 @@
+//! What the black-box tests share: the router as a process, scripted upstreams, tokens, a receiver of spans.
+
+mod both;
+mod otlp;
+mod router;
+mod scripted;
+mod token;
+
+pub use both::{Kind, header, on_both, on_both_after};
+pub use otlp::Collector;
+pub use router::Router;
+pub use scripted::{Recorded, Scripted, Step, answer};
+pub use token::{forged, jwt_config, jwt_config_with, now, token};

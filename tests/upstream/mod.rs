@@ -1,0 +1,61 @@
+//! What every outgoing request goes through, and what happens when the other side fails.
+
+mod headers;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+use subgraphs_example::{Addresses, Example, Upstream};
+
+use crate::support::Router;
+
+#[tokio::test]
+async fn a_subgraph_that_dies_under_load_fails_only_its_fields_and_only_meanwhile() {
+    let mut example = Example::start(Addresses::any_port()).await.unwrap();
+    let router = Router::start_with(&example, "traffic_shaping: { all: { deduplicate_query: false } }\n").await;
+    let query = "{ users { name reviews { id } } topProducts(first: 2) { name inStock } }";
+    let whole = router.graphql(query).await;
+    assert!(whole.get("errors").is_none(), "{whole}");
+
+    let is_over = AtomicBool::new(false);
+    let ask = async || {
+        let mut answers = Vec::new();
+        while !is_over.load(Ordering::Relaxed) {
+            answers.push(router.graphql(query).await);
+        }
+        answers
+    };
+    let outage = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        example.stop(Upstream::Reviews);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        example.restart(Upstream::Reviews).await.unwrap();
+        for _ in 0..100 {
+            if router.graphql(query).await == whole {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        for _ in 0..20 {
+            assert_eq!(router.graphql(query).await, whole, "once it has recovered it stays so");
+        }
+        is_over.store(true, Ordering::Relaxed);
+    };
+    let (answers, ()) = futures_util::future::join(futures_util::future::join_all((0..8).map(|_| ask())), outage).await;
+
+    let answers: Vec<Value> = answers.into_iter().flatten().collect();
+    let partial: Vec<&Value> = answers.iter().filter(|answer| **answer != whole).collect();
+    assert!(!partial.is_empty() && partial.len() < answers.len());
+    for answer in partial {
+        assert_eq!(answer["data"]["topProducts"], whole["data"]["topProducts"]);
+        for (user, complete) in answer["data"]["users"].as_array().unwrap().iter().zip(whole["data"]["users"].as_array().unwrap())
+        {
+            assert_eq!((&user["name"], &user["reviews"]), (&complete["name"], &Value::Null));
+        }
+        for error in answer["errors"].as_array().unwrap() {
+            assert_eq!(error["path"][0], "users", "{error}");
+            assert!(error["extensions"]["code"].is_string(), "{error}");
+        }
+    }
+}
