@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test fails by panicking.
 
 mod federation;
+mod graphql;
 mod pipeline;
+mod rest;
 mod server;
 mod support;
 mod telemetry;

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use prost::Message;
 
 use super::{Recorded, Scripted, Step};
@@ -12,13 +11,16 @@ use super::{Recorded, Scripted, Step};
 /// One span, ids in hexadecimal; `parent` is empty for a root.
 #[derive(Debug, Clone)]
 pub struct Span {
+    /// What was done.
     pub name: String,
+    /// The trace that it belongs to.
     pub trace: String,
+    /// Its own id.
     pub id: String,
+    /// The span it nests under.
     pub parent: String,
     /// 2 is a server's span, 3 a client's, 1 an internal one.
     pub kind: i32,
-    pub attributes: Vec<(String, String)>,
 }
 
 /// A running receiver.
@@ -68,22 +70,8 @@ fn decode(request: &Recorded) -> Vec<Span> {
             id: hexadecimal(&span.span_id),
             parent: hexadecimal(&span.parent_span_id),
             kind: span.kind,
-            attributes: span
-                .attributes
-                .into_iter()
-                .map(|attribute| (attribute.key, text(attribute.value.and_then(|it| it.value))))
-                .collect(),
         })
         .collect()
-}
-
-fn text(value: Option<Value>) -> String {
-    match value {
-        Some(Value::StringValue(text)) => text,
-        Some(Value::IntValue(number)) => number.to_string(),
-        Some(Value::BoolValue(is)) => is.to_string(),
-        other => format!("{other:?}"),
-    }
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

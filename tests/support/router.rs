@@ -84,11 +84,6 @@ impl Router {
         Self::start(&format!("{}{more}", example_config(example))).await
     }
 
-    /// Where clients connect.
-    pub fn address(&self) -> SocketAddr {
-        self.listen
-    }
-
     /// A URL of the router.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.listen)

@@ -1,0 +1,105 @@
+//! The GraphQL endpoint: what it accepts, and how it says what is wrong.
+
+mod http;
+
+use serde_json::{Value, json};
+use subgraphs_example::{Addresses, Example};
+
+use crate::support::{Recorded, Router, Scripted, Step, answer};
+
+#[tokio::test]
+async fn an_operation_that_is_not_valid_is_a_400_with_locations_and_reaches_no_subgraph() {
+    let upstream = Scripted::start(|_| answer(200, "", "{}")).await;
+    let router = Router::start(&format!(
+        "subgraphs: {{ one: {{ url: \"{}\", schema: {{ sdl: \"type Query {{ me(id: ID!): Me }} type Me {{ id: ID! }}\" }} }} }}\n",
+        upstream.url()
+    ))
+    .await;
+    for (query, variables, code) in [
+        ("{ me(id: 1) { id ", json!({}), "GRAPHQL_PARSE_FAILED"),
+        ("{ you }", json!({}), "GRAPHQL_VALIDATION_FAILED"),
+        ("{ me { id } }", json!({}), "GRAPHQL_VALIDATION_FAILED"),
+        ("{ me(id: 1) }", json!({}), "GRAPHQL_VALIDATION_FAILED"),
+        ("query($id: ID!) { me(id: $id) { id } }", json!({}), "BAD_USER_INPUT"),
+        ("query($id: ID!) { me(id: $id) { id } }", json!({ "id": [1] }), "BAD_USER_INPUT"),
+        ("query A { me(id: 1) { id } } query B { me(id: 2) { id } }", json!({}), "OPERATION_RESOLUTION_FAILURE"),
+    ] {
+        let request = router.operation(query, variables).header("accept", "application/graphql-response+json");
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 400, "{query}");
+        let answer: Value = response.json().await.unwrap();
+        assert!(answer.get("data").is_none(), "{answer}");
+        assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{query}: {answer}");
+        if code == "GRAPHQL_VALIDATION_FAILED" {
+            assert!(answer["errors"][0]["locations"][0]["line"].is_u64(), "{answer}");
+        }
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn budgets_of_an_operation_are_enforced() {
+    let example = Example::start(Addresses::any_port()).await.unwrap();
+    let limits = "limits: { max_depth: 4, max_aliases: 2, max_root_fields: 2, max_height: 8, max_directives: 2 }\n";
+    let router = Router::start_with(&example, limits).await;
+    assert!(router.graphql("{ me { reviews { product { upc } } } }").await.get("errors").is_none());
+    for query in [
+        "{ me { reviews { product { reviews { id } } } } }",
+        "{ a: me { id } b: me { id } c: me { id } }",
+        "{ me { id } users { id } topProducts { upc } }",
+        "{ me { a: id b: id c: id } }",
+        "{ me { id name username birthday reviews { id body product { upc } } } }",
+        "{ me { id @skip(if: false) name @skip(if: false) username @skip(if: false) } }",
+        "fragment F on User { reviews { product { ...G } } } fragment G on Product { reviews { id } } { me { ...F } }",
+    ] {
+        let response = router.operation(query, json!({})).send().await.unwrap();
+        let status = response.status().as_u16();
+        let answer: Value = response.json().await.unwrap();
+        assert_eq!(
+            (status, &answer["errors"][0]["extensions"]["code"]),
+            (400, &json!("OPERATION_TOO_LARGE")),
+            "{query}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_subgraph_that_breaks_leaves_null_and_an_error_with_path_and_code() {
+    let upstream = Scripted::start(|request: &Recorded| match request.line().1 {
+        "/reset" => vec![Step::Reset],
+        "/500" => answer(500, "", "oops"),
+        "/garbage" => answer(200, "", "{\"data\": {\"a\": "),
+        "/text" => answer(200, "", "\"text\""),
+        "/errors" => answer(200, "", r#"{"data":null,"errors":[{"message":"secret","extensions":{"code":"OWN"}}]}"#),
+        _ => answer(200, "", r#"{"data":{"fine":"yes"}}"#),
+    })
+    .await;
+    for path in ["reset", "500", "garbage", "text", "errors"] {
+        let url = upstream.url();
+        let config = format!(
+            "subgraphs:\n  bad: {{ url: \"{url}/{path}\", schema: {{ sdl: \"type Query {{ a: String }}\" }} }}\n  \
+             good: {{ url: \"{url}/good\", schema: {{ sdl: \"type Query {{ fine: String }}\" }} }}\n"
+        );
+        let router = Router::start(&config).await;
+        let response = router.operation("{ x: a fine }", json!({})).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        let answer: Value = response.json().await.unwrap();
+        assert_eq!(answer["data"], json!({ "x": null, "fine": "yes" }), "{path}");
+        assert!(answer["errors"][0]["extensions"]["code"].is_string(), "{path}: {answer}");
+        assert_eq!(answer["errors"][0]["path"], json!(["x"]), "{path}: {answer}");
+        let text = answer.to_string();
+        assert!(!text.contains("secret") && !text.contains("127.0.0.1"), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn introspection_is_answered_only_when_switched_on() {
+    let example = Example::start(Addresses::any_port()).await.unwrap();
+    let query = "{ __schema { queryType { name } } __type(name: \"Product\") { fields { name } } }";
+    let off = Router::start_with(&example, "").await.graphql(query).await;
+    assert!(off["errors"][0]["message"].is_string() && off.get("data").is_none(), "{off}");
+    let on = Router::start_with(&example, "supergraph: { introspection: true }\n").await.graphql(query).await;
+    let fields = on["data"]["__type"]["fields"].as_array().unwrap();
+    assert!(fields.contains(&json!({ "name": "shippingEstimate" })) && on.get("errors").is_none(), "{on}");
+    assert!(!on.to_string().contains("_service"));
+}

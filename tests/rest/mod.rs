@@ -1,0 +1,78 @@
+//! REST routes: requests go through as they came, and a broken answer never looks complete.
+
+mod rewrite;
+
+use std::time::Duration;
+
+use crate::support::{Recorded, Router, Scripted, Step, answer};
+
+/// A router with one route, everything to the scripted upstream.
+pub async fn router_to(upstream: &Scripted, route: &str, more: &str) -> Router {
+    let config = format!(
+        "subgraphs: {{ accounts: {{ url: \"http://127.0.0.1:9/graphql\", schema: {{ sdl: \"type Query {{ me: ID }}\" }} }} }}\n\
+         routes: [{{ name: all, match: {{ path: / }}, upstream: scripted {route} }}]\n\
+         upstreams: {{ scripted: {{ endpoints: [{{ url: \"{}\" }}] }} }}\n{more}",
+        upstream.url()
+    );
+    Router::start(&config).await
+}
+
+#[tokio::test]
+async fn a_request_arrives_as_it_was_sent() {
+    let upstream = Scripted::start(|_| answer(201, "x-answer: 1\r\nset-cookie: a=1\r\nset-cookie: b=2\r\n", "done")).await;
+    let router = router_to(&upstream, "", "").await;
+    let request = router.client.put(router.url("/a%20b/c;d=1?e=%2F&&f")).header("x-custom", "va l").body("payload");
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), 201);
+    assert_eq!(response.headers().get_all("set-cookie").iter().count(), 2);
+    assert_eq!(response.text().await.unwrap(), "done");
+    let got = upstream.take().remove(0);
+    assert_eq!(got.line(), ("PUT", "/a%20b/c;d=1?e=%2F&&f"));
+    assert_eq!((got.field("x-custom"), got.field("host").len()), (vec!["va l"], 1));
+    assert_eq!(got.body, b"payload");
+}
+
+#[tokio::test]
+async fn bodies_stream_both_ways() {
+    let upstream = Scripted::start(|request: &Recorded| answer(200, "", &"y".repeat(request.body.len()))).await;
+    let router = router_to(&upstream, "", "limits: { http_max_request_bytes: 16MiB }\n").await;
+    for size in [0, 1, 70_000, 5_000_000] {
+        let response = router.client.post(router.url("/")).body("x".repeat(size)).send().await.unwrap();
+        assert_eq!(response.bytes().await.unwrap().len(), size);
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_breaks_before_its_answer_is_a_502() {
+    let upstream = Scripted::start(|request: &Recorded| match request.line().1 {
+        "/reset" => vec![Step::Reset],
+        "/close" => vec![Step::Close],
+        "/garbage" => vec![Step::Send(b"not http at all\r\n\r\n".to_vec()), Step::Close],
+        _ => vec![Step::Send(b"HTTP/1.1 200 OK\r\ncontent-le".to_vec()), Step::Close],
+    })
+    .await;
+    let router = router_to(&upstream, "", "").await;
+    for path in ["/reset", "/close", "/garbage", "/head"] {
+        let response = router.client.post(router.url(path)).body("x").send().await.unwrap();
+        assert_eq!(response.status(), 502, "{path}");
+        assert!(!response.text().await.unwrap().contains("127.0.0.1"), "{path}: addresses are nobody's business");
+    }
+    assert_eq!(upstream.take().len(), 4, "a POST that may have been acted upon is not sent again");
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_early_never_looks_complete() {
+    let upstream = Scripted::start(|request: &Recorded| {
+        let head = match request.line().1 {
+            "/length" => "content-length: 100\r\n\r\nhello",
+            _ => "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        };
+        vec![Step::Send(format!("HTTP/1.1 200 OK\r\n{head}").into_bytes()), Step::Wait(Duration::from_millis(50)), Step::Close]
+    })
+    .await;
+    let router = router_to(&upstream, "", "").await;
+    for path in ["/length", "/chunked"] {
+        let response = router.get(path).send().await.unwrap();
+        assert!(response.bytes().await.is_err(), "{path}");
+    }
+}
