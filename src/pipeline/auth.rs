@@ -1,252 +1,103 @@
-//! Authentication: who is asking, by JWT, API key, password or another service's word.
+//! Authentication: who is asking. Today by JSON Web Token; every scheme ends in an [`Identity`].
 //!
 //! Relied on by `pipeline`; relies on `jwks` for keys; configured by `authentication:`.
-//! Spec: <https://www.rfc-editor.org/rfc/rfc7519>, <https://www.rfc-editor.org/rfc/rfc6750>, <https://www.rfc-editor.org/rfc/rfc8725>
+//! Spec: <https://www.rfc-editor.org/rfc/rfc6750>, <https://www.rfc-editor.org/rfc/rfc9110#name-authentication>
 
-use std::path::PathBuf;
+pub mod config;
+mod jwt;
+mod sources;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, de};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use crate::units::Span;
+use http::{HeaderValue, header::WWW_AUTHENTICATE};
 
-/// How clients prove who they are. Without this block everybody is anonymous.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct AuthenticationConfig {
-    /// Bearer tokens.
-    pub jwt: Option<JwtConfig>,
-    /// Keys of registered consumers.
-    pub api_keys: Option<ApiKeysConfig>,
-    /// User name and password.
-    pub basic: Option<BasicConfig>,
-    /// Ask another service.
-    pub forward: Option<ForwardConfig>,
-    /// Whether a request needs credentials: `true` or `any` for one of the above, `all` for each of them, `false` for none
-    /// (those that are sent are checked all the same).
-    pub require: Require,
+pub use config::AuthenticationConfig;
+use config::Require;
+use jwt::Jwt;
+
+use crate::{
+    error::{Error, ErrorKind},
+    exchange::{Exchange, Identity},
+    pipeline::jwks::KeySets,
+};
+
+/// Finds out who asks.
+#[derive(Debug)]
+pub struct Auth {
+    jwt: Option<Jwt>,
+    require: Require,
 }
 
-impl Default for AuthenticationConfig {
-    fn default() -> Self {
-        Self { jwt: None, api_keys: None, basic: None, forward: None, require: Require::Any }
+/// Why a request is not authenticated.
+#[derive(Debug, PartialEq, Eq)]
+enum Refusal {
+    /// Nothing was presented.
+    Missing,
+    /// What was presented is not good, for this reason.
+    Invalid(&'static str),
+    /// It cannot be checked now.
+    Unavailable(&'static str),
+}
+
+impl Auth {
+    /// The authentication of this configuration. Must be called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// A key set is not described well enough to be fetched.
+    pub fn new(config: &AuthenticationConfig, key_sets: &KeySets) -> Result<Self, String> {
+        let jwt = config.jwt.as_ref().map(|jwt| Jwt::new(jwt, key_sets)).transpose()?;
+        Ok(Self { jwt, require: config.require })
     }
-}
 
-/// Whether a request needs credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Require {
-    /// `false`: anonymous requests pass.
-    Nothing,
-    /// `true` or `any`: one of the configured kinds.
-    Any,
-    /// `all`: each of the configured kinds.
-    All,
-}
-
-impl Serialize for Require {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Nothing => serializer.serialize_bool(false),
-            Self::Any => serializer.serialize_bool(true),
-            Self::All => serializer.serialize_str("all"),
+    /// States in the exchange who asks. A token that is presented must be good, also where none is required.
+    ///
+    /// # Errors
+    /// `Unauthenticated` with a challenge, or `UpstreamUnavailable` while no keys could be fetched yet.
+    pub async fn authenticate(&self, exchange: &mut Exchange) -> Result<(), Error> {
+        let Some(jwt) = &self.jwt else { return Ok(()) };
+        match jwt.identify(exchange, now()).await {
+            Ok(identity) => exchange.identity = Some(identity),
+            Err(Refusal::Missing) if self.require == Require::Nothing => {}
+            Err(refusal) => return Err(refusal.into()),
         }
+        Ok(())
     }
 }
 
-impl<'de> Deserialize<'de> for Require {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Word;
-        impl de::Visitor<'_> for Word {
-            type Value = Require;
-            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                out.write_str("true, false, any or all")
+/// Seconds since the epoch.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        let (detail, challenge) = match refusal {
+            Refusal::Unavailable(detail) => return Self::new(ErrorKind::UpstreamUnavailable, detail),
+            // RFC 6750, section 3.1: no error code when no credentials were presented.
+            Refusal::Missing => ("Missing credentials: a Bearer token is needed.", r#"Bearer realm="supergate""#.to_owned()),
+            Refusal::Invalid(reason) => {
+                (reason, format!(r#"Bearer realm="supergate", error="invalid_token", error_description="{reason}""#))
             }
-            fn visit_bool<E: de::Error>(self, is: bool) -> Result<Require, E> {
-                Ok(if is { Require::Any } else { Require::Nothing })
-            }
-            fn visit_str<E: de::Error>(self, word: &str) -> Result<Require, E> {
-                match word {
-                    "any" | "true" => Ok(Require::Any),
-                    "all" => Ok(Require::All),
-                    "false" => Ok(Require::Nothing),
-                    _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
-                }
-            }
-        }
-        deserializer.deserialize_any(Word)
-    }
-}
-
-impl JsonSchema for Require {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Require".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "enum": [true, false, "any", "all"] })
-    }
-}
-
-/// JSON Web Tokens.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct JwtConfig {
-    /// Key sets, tried in order.
-    pub jwks: Vec<JwksConfig>,
-    /// Where a token is looked for; the first place that has one counts.
-    pub sources: Vec<TokenSource>,
-    /// Claims that every token must have; `exp` and `nbf` are also compared with the clock.
-    pub claims_to_verify: Vec<String>,
-    /// How far clocks may differ.
-    pub leeway: Span,
-}
-
-impl Default for JwtConfig {
-    fn default() -> Self {
-        Self {
-            jwks: Vec::new(),
-            sources: vec![TokenSource::Header { header: "Authorization".into(), prefix: "Bearer".into() }],
-            claims_to_verify: vec!["exp".into()],
-            leeway: Span::seconds(30),
+        };
+        let error = Self::new(ErrorKind::Unauthenticated, detail);
+        match HeaderValue::try_from(challenge) {
+            Ok(challenge) => error.with_header(WWW_AUTHENTICATE, challenge),
+            Err(_) => error,
         }
     }
 }
 
-/// A key set and the tokens it vouches for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct JwksConfig {
-    /// Where the set is fetched; or `file`.
-    pub url: Option<String>,
-    /// A file that holds it; or `url`.
-    pub file: Option<PathBuf>,
-    /// Accepted `iss`; empty accepts any.
-    pub issuers: Vec<String>,
-    /// Accepted `aud`; empty accepts any.
-    pub audiences: Vec<String>,
-    /// Accepted signature algorithms. The token's own word is never enough.
-    #[schemars(with = "Vec<String>")]
-    pub algorithms: Vec<jsonwebtoken::Algorithm>,
-    /// How often the set is fetched again. An unknown key id fetches it at once, within bounds.
-    pub poll_interval: Span,
-    /// How long a fetch may take.
-    pub timeout: Span,
-}
-
-impl Default for JwksConfig {
-    fn default() -> Self {
-        Self {
-            url: None,
-            file: None,
-            issuers: Vec::new(),
-            audiences: Vec::new(),
-            algorithms: vec![jsonwebtoken::Algorithm::RS256, jsonwebtoken::Algorithm::ES256],
-            poll_interval: Span::seconds(600),
-            timeout: Span::seconds(5),
-        }
-    }
-}
-
-/// A place of a token in a request: `{ header, prefix }`, `{ cookie }` or `{ query }`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "TokenSourceFields", untagged)]
-pub enum TokenSource {
-    /// A header.
-    Header {
-        /// Its name.
-        header: String,
-        /// The scheme before the token, without the space; empty for none.
-        prefix: String,
-    },
-    /// A cookie.
-    Cookie {
-        /// Its name.
-        cookie: String,
-    },
-    /// A parameter of the query; removed before the request goes on and before it is logged.
-    Query {
-        /// Its name.
-        query: String,
-    },
-}
-
-/// A place of a token in a request: one of `header`, `cookie` and `query`.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct TokenSourceFields {
-    /// Name of a header.
-    header: Option<String>,
-    /// The scheme before the token in the header; `Bearer` when absent, empty for none.
-    prefix: Option<String>,
-    /// Name of a cookie.
-    cookie: Option<String>,
-    /// Name of a query parameter, removed before the request goes on and before it is logged.
-    query: Option<String>,
-}
-
-impl TryFrom<TokenSourceFields> for TokenSource {
-    type Error = &'static str;
-
-    fn try_from(fields: TokenSourceFields) -> Result<Self, Self::Error> {
-        match fields {
-            TokenSourceFields { header: Some(header), prefix, cookie: None, query: None } => {
-                Ok(Self::Header { header, prefix: prefix.unwrap_or_else(|| "Bearer".into()) })
-            }
-            TokenSourceFields { header: None, prefix: None, cookie: Some(cookie), query: None } => Ok(Self::Cookie { cookie }),
-            TokenSourceFields { header: None, prefix: None, cookie: None, query: Some(query) } => Ok(Self::Query { query }),
-            _ => Err("a token source is exactly one of `header` (with `prefix`), `cookie` and `query`"),
-        }
-    }
-}
-
-impl JsonSchema for TokenSource {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "TokenSource".into()
-    }
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        TokenSourceFields::json_schema(generator)
-    }
-}
-
-/// Keys of registered consumers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ApiKeysConfig {
-    /// A file with the keys' hashes, their consumers and plans.
-    pub file: PathBuf,
-    /// The header that carries a key.
-    #[serde(default = "api_key_header")]
-    pub header: String,
-}
-
-fn api_key_header() -> String {
-    "X-API-Key".into()
-}
-
-/// User names and passwords (RFC 7617).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct BasicConfig {
-    /// A file as htpasswd writes it.
-    pub file: PathBuf,
-}
-
-/// Another service decides.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ForwardConfig {
-    /// Whom to ask; any 2xx lets the request pass.
-    pub url: String,
-    /// Headers of its answer that are added to the request.
-    #[serde(default)]
-    pub response_headers: Vec<String>,
-    /// How long it may take.
-    #[serde(default = "five_seconds")]
-    pub timeout: Span,
-    /// How long an answer holds for the same credentials.
-    pub cache_ttl: Option<Span>,
-}
-
-const fn five_seconds() -> Span {
-    Span::seconds(5)
+/// The identity of someone whose claims are verified.
+fn identity(claims: serde_json::Map<String, serde_json::Value>) -> Arc<Identity> {
+    use serde_json::Value;
+    let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default().into();
+    let scopes = match claims.get("scope").or_else(|| claims.get("scp")) {
+        Some(Value::String(scopes)) => scopes.split_ascii_whitespace().map(Into::into).collect(),
+        Some(Value::Array(scopes)) => scopes.iter().filter_map(Value::as_str).map(Into::into).collect(),
+        _ => Vec::new(),
+    };
+    Arc::new(Identity { subject, scopes, claims })
 }

@@ -10,6 +10,7 @@ pub mod compression;
 pub mod concurrency;
 pub mod cors;
 pub mod csrf;
+pub mod jwks;
 pub mod limits;
 pub mod observe;
 pub mod rate_limit;
