@@ -2,6 +2,8 @@
 //!
 //! Relies on `subgraph` for reading and validating each SDL; the gateway and the command line rely on `compose`.
 
+pub mod satisfiable;
+
 use crate::diagnostics::Diagnostic;
 
 /// One subgraph as composition takes it.

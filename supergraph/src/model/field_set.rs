@@ -38,6 +38,42 @@ pub enum Selection {
     },
 }
 
+/// A field set as text, as users write it.
+pub fn print(graph: &super::Supergraph, set: &FieldSet) -> String {
+    let mut text = String::new();
+    print_into(graph, set, &mut text);
+    text
+}
+
+fn print_into(graph: &super::Supergraph, set: &FieldSet, text: &mut String) {
+    for (index, selection) in set.selections.iter().enumerate() {
+        text.push_str(if index == 0 { "" } else { " " });
+        let below = match selection {
+            Selection::Typename => {
+                text.push_str("__typename");
+                continue;
+            }
+            Selection::Field { field, arguments, below } => {
+                text.push_str(&graph.field(*field).name);
+                let given: Vec<String> = arguments.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+                if !given.is_empty() {
+                    text.push_str(&format!("({})", given.join(", ")));
+                }
+                below
+            }
+            Selection::Fragment { on, below } => {
+                text.push_str(&format!("... on {}", graph.get_type(*on).name));
+                below
+            }
+        };
+        if !below.selections.is_empty() {
+            text.push_str(" { ");
+            print_into(graph, below, text);
+            text.push_str(" }");
+        }
+    }
+}
+
 /// What resolving asks about the supergraph.
 pub(super) trait Lookup {
     /// The field `name` of `parent`, and the type below it in the subgraph at hand.

@@ -1,0 +1,34 @@
+//! Satisfiability: every field of the client schema can be reached, whatever way a client's operation takes to its parent.
+//!
+//! Input: a supergraph. Output: errors (`SATISFIABILITY_ERROR`, `SHAREABLE_HAS_MISMATCHED_RUNTIME_TYPES`) and hints.
+//! The states are pairs of a client type and the set of nodes where an object of it may be held; they are explored breadth first, so
+//! the first counter-example of a field is a shortest one, and a state that knows at least as many nodes as an earlier one of the same
+//! type is skipped. Cost: states × fields × subgraphs, under a budget.
+//! Example: `Query.a` is resolved by subgraph X, whose `A` lacks `A.f`; Y has it, but no key opens Y: the query `{ a { f } }` fails.
+//!
+//! Relied on by `compose`; relies on the model alone.
+
+mod contexts;
+mod explain;
+mod explore;
+mod nodes;
+mod reach;
+mod runtime_types;
+mod witness;
+
+use crate::diagnostics::Diagnostic;
+use crate::model::Supergraph;
+
+/// What the check found.
+#[derive(Clone, Debug, Default)]
+pub struct Satisfiability {
+    /// Why the supergraph must be refused.
+    pub errors: Vec<Diagnostic>,
+    /// Remarks.
+    pub hints: Vec<Diagnostic>,
+}
+
+/// Checks that every field of the client schema can be reached.
+pub fn check(graph: &Supergraph) -> Satisfiability {
+    explore::Explorer::new(graph).run()
+}
