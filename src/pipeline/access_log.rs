@@ -296,6 +296,7 @@ mod tests {
         exchange
     }
 
+    #[allow(clippy::disallowed_methods, reason = "the writer is a thread, and so is this test")]
     fn lines_after(log: AccessLog, path: &Path, wanted: usize) -> Vec<String> {
         drop(log);
         for _ in 0..500 {
