@@ -1,10 +1,47 @@
 //! Composition: the SDL of any number of subgraphs to one supergraph.
 //!
+//! ```text
+//! sources ──► subgraph::read_all ──► merge ──► rules ──► print ──► satisfiable ──► Composition
+//! ```
+//! Each stage runs only when the one before found no error; a stage reports all its errors at once.
 //! Relies on `subgraph` for reading and validating each SDL; the gateway and the command line rely on `compose`.
 
+mod access;
+mod aliases;
+mod arguments;
+pub mod codes;
+mod custom;
+mod definitions;
+mod descriptions;
+mod diagnose;
+mod directives;
+mod enums;
+mod external;
+mod features;
+mod fields;
+mod inputs;
+mod interfaces;
+mod join;
+mod merge;
+mod merged;
+mod objects;
+mod overrides;
+mod print;
+mod rules;
 pub mod satisfiable;
+mod sharing;
+mod sources;
+mod specs;
+mod strategies;
+mod subtypes;
+mod types;
+mod unions;
+mod values;
 
-use crate::diagnostics::Diagnostic;
+use crate::diagnostics::{Diagnostic, Level, Place};
+use crate::document;
+use crate::model::{Supergraph, client};
+use crate::subgraph;
 
 /// One subgraph as composition takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,4 +63,33 @@ pub struct Composition {
     pub api_schema: String,
     /// Remarks that do not stop composition, in a stable order.
     pub hints: Vec<Diagnostic>,
+}
+
+/// Composes subgraphs. The order of `sources` does not matter.
+///
+/// # Errors
+/// Every error of the first stage that finds any.
+pub fn compose(sources: &[Source]) -> Result<Composition, Vec<Diagnostic>> {
+    let subgraphs = subgraph::read_all(sources)?;
+    let outcome = merge::merge(&subgraphs)?;
+    let errors = rules::check(&subgraphs, &outcome);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let supergraph = print::print(&outcome.merged);
+    let document = document::sdl(&supergraph, "supergraph").map_err(|faults| faults.into_iter().map(unreadable).collect::<Vec<_>>())?;
+    let satisfiability = satisfiable::check(&Supergraph::from_document(&document)?);
+    if !satisfiability.errors.is_empty() {
+        return Err(satisfiability.errors);
+    }
+    let api_schema = client::client_document(&document).to_string();
+    let mut hints = outcome.hints;
+    hints.extend(satisfiability.hints);
+    Ok(Composition { supergraph, api_schema, hints })
+}
+
+/// What we printed must read back; if it does not, that is a fault of ours, told rather than hidden.
+fn unreadable(fault: document::Fault) -> Diagnostic {
+    let message = format!("The composed supergraph does not read back: {}", fault.message);
+    Diagnostic { code: "INVALID_FEDERATION_SUPERGRAPH", level: Level::Error, message, places: vec![Place { subgraph: None, at: fault.at }] }
 }

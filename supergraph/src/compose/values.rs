@@ -1,0 +1,167 @@
+//! Constant values while composing: when two are the same, and how one is printed at a place of a known type.
+//!
+//! Values are compared as the released composition compares them, after coercion to plain data: an enum value equals the
+//! string of its name, `1` equals `1.0`, and the order of an object's fields does not matter.
+//! Relied on by the merging files and by `print`.
+
+use super::merged::{Kind, Map, MergedType};
+use apollo_compiler::ast::{Argument, Directive, DirectiveDefinition, Type, Value};
+use apollo_compiler::{Name, Node};
+use std::fmt::Write;
+
+/// Whether two values are the same data.
+pub(crate) fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Null, Value::Null) => true,
+        (Value::Boolean(a), Value::Boolean(b)) => a == b,
+        (Value::Int(a), Value::Int(b)) => a == b,
+        (Value::Float(a), Value::Float(b)) => a == b || a.try_to_f64() == b.try_to_f64(),
+        (Value::Int(int), Value::Float(float)) | (Value::Float(float), Value::Int(int)) => {
+            matches!((int.try_to_f64(), float.try_to_f64()), (Ok(a), Ok(b)) if a == b)
+        }
+        (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Object(a), Value::Object(b)) => a.len() == b.len() && a.iter().all(|(name, value)| has_field(b, name, value)),
+        _ => matches!((text(a), text(b)), (Some(a), Some(b)) if a == b),
+    }
+}
+
+fn has_field(fields: &[(Name, Node<Value>)], name: &Name, value: &Value) -> bool {
+    fields.iter().any(|(other, theirs)| other == name && same(theirs, value))
+}
+
+/// The text of a string or of an enum value.
+pub(crate) fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Enum(name) => Some(name),
+        _ => None,
+    }
+}
+
+/// Whether two optional values are the same; absent equals only absent.
+pub(crate) fn same_default(a: Option<&Node<Value>>, b: Option<&Node<Value>>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => same(a, b),
+        _ => false,
+    }
+}
+
+/// The argument of an application, as written.
+pub(crate) fn written<'a>(directive: &'a Directive, name: &str) -> Option<&'a Node<Value>> {
+    directive.arguments.iter().find(|argument| argument.name == name).map(|argument| &argument.value)
+}
+
+/// The argument of an application, or the default that its definition gives it.
+pub(crate) fn effective<'a>(directive: &'a Directive, definition: Option<&'a DirectiveDefinition>, name: &str) -> Option<&'a Node<Value>> {
+    written(directive, name).or_else(|| {
+        let argument = definition?.arguments.iter().find(|argument| argument.name == name)?;
+        argument.default_value.as_ref()
+    })
+}
+
+/// Whether two applications say the same once the defaults of their definitions are filled in.
+pub(crate) fn same_application(a: (&Directive, Option<&DirectiveDefinition>), b: (&Directive, Option<&DirectiveDefinition>)) -> bool {
+    covers(a, b) && covers(b, a)
+}
+
+/// Whether every argument of `a` has the same value in `b`.
+fn covers(a: (&Directive, Option<&DirectiveDefinition>), b: (&Directive, Option<&DirectiveDefinition>)) -> bool {
+    let written = a.0.arguments.iter().map(|argument| (&argument.name, &argument.value));
+    let defaults = a.1.into_iter().flat_map(|definition| &definition.arguments).filter_map(|argument| {
+        let is_written = a.0.arguments.iter().any(|other| other.name == argument.name);
+        if is_written { None } else { argument.default_value.as_ref().map(|value| (&argument.name, value)) }
+    });
+    written.chain(defaults).all(|(name, value)| effective(b.0, b.1, name).is_some_and(|other| same(value, other)))
+}
+
+/// A string value.
+pub(crate) fn string(text: impl Into<String>) -> Node<Value> {
+    Node::new(Value::String(text.into()))
+}
+
+/// An application with these arguments.
+pub(crate) fn application(name: Name, arguments: Vec<(Name, Node<Value>)>) -> Node<Directive> {
+    let arguments = arguments.into_iter().map(|(name, value)| Node::new(Argument { name, value })).collect();
+    Node::new(Directive { name, arguments })
+}
+
+/// Prints `value` where `ty` is expected. Kinds are taken from `types`: an enum value stays bare only where an enum with that
+/// value is expected, and a whole number given as a string to an `ID` is printed as a number.
+pub(crate) fn print(out: &mut String, value: &Value, ty: Option<&Type>, types: &Map<Name, MergedType>) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Boolean(true) => out.push_str("true"),
+        Value::Boolean(false) => out.push_str("false"),
+        Value::Int(int) => out.push_str(int.as_str()),
+        Value::Float(float) => out.push_str(float.as_str()),
+        Value::Variable(name) => {
+            out.push('$');
+            out.push_str(name);
+        }
+        Value::Enum(_) | Value::String(_) => print_text(out, value, ty.map(Type::inner_named_type), types),
+        Value::List(items) => {
+            let item_type = match ty {
+                Some(Type::List(item) | Type::NonNullList(item)) => Some(item.as_ref()),
+                _ => None,
+            };
+            out.push('[');
+            for (position, item) in items.iter().enumerate() {
+                if position > 0 {
+                    out.push_str(", ");
+                }
+                print(out, item, item_type, types);
+            }
+            out.push(']');
+        }
+        Value::Object(fields) => {
+            let input = ty.and_then(|ty| types.get(ty.inner_named_type())).filter(|input| input.kind == Kind::Input);
+            out.push('{');
+            for (position, (name, field)) in fields.iter().enumerate() {
+                if position > 0 {
+                    out.push_str(", ");
+                }
+                out.push_str(name);
+                out.push_str(": ");
+                print(out, field, input.and_then(|input| input.fields.get(name)).map(|field| &field.ty), types);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn print_text(out: &mut String, value: &Value, expected: Option<&Name>, types: &Map<Name, MergedType>) {
+    let text = text(value).unwrap_or_default();
+    let in_enum = expected.and_then(|name| types.get(name)).is_some_and(|ty| ty.kind == Kind::Enum && ty.values.contains_key(text));
+    let is_number_of_id = expected.is_some_and(|name| name == "ID") && is_integer(text);
+    if in_enum || is_number_of_id {
+        out.push_str(text);
+    } else {
+        quote(out, text);
+    }
+}
+
+fn is_integer(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_plain && (digits == "0" || !digits.starts_with('0'))
+}
+
+/// Prints a string literal on one line.
+pub(crate) fn quote(out: &mut String, text: &str) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            control if control.is_control() => {
+                let _ = write!(out, "\\u{:04X}", u32::from(control));
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+}
