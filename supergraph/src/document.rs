@@ -2,7 +2,7 @@
 //!
 //! Relies on apollo-compiler; `subgraph` and `model` rely on it. Spec: <https://spec.graphql.org/draft/#sec-Language>
 
-use apollo_compiler::ast;
+use apollo_compiler::{Schema, ast};
 use apollo_compiler::diagnostic::ToCliReport;
 use apollo_compiler::parser::{Parser, SourceMap};
 use apollo_compiler::validation::DiagnosticList;
@@ -33,6 +33,15 @@ pub fn sdl(text: &str, name: &str) -> Result<ast::Document, Vec<Fault>> {
         .token_limit(MAX_SDL_TOKENS)
         .parse_ast(text, name)
         .map_err(|failed| faults(&failed.errors))
+}
+
+/// Builds a schema: extensions are folded into their types, also where the type itself is defined in another subgraph.
+///
+/// # Errors
+/// Names that are defined twice, extensions of another kind than their type, executable definitions.
+pub fn schema(document: &ast::Document) -> Result<Schema, Vec<Fault>> {
+    let builder = Schema::builder().adopt_orphan_extensions().ignore_builtin_redefinitions();
+    builder.add_ast(document).build().map_err(|failed| faults(&failed.errors))
 }
 
 /// Parses the inside of a selection set; braces around it are optional, as in the `fields` arguments of federation directives.

@@ -8,7 +8,6 @@ use super::context;
 use super::directives::FederationDirective as Directives;
 use super::field_set::{FieldSet, FieldSets, Selection};
 use crate::document::Fault;
-use apollo_compiler::ast::Value;
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::schema::{Component, ComponentOrigin, Directive, ExtendedType, FieldDefinition};
 use apollo_compiler::{Name, Node, Schema};
@@ -230,15 +229,6 @@ pub fn string_argument<'a>(directive: &'a Directive, name: &str) -> Option<&'a s
     directive.specified_argument_by_name(name).and_then(|value| value.as_str())
 }
 
-/// The `fields` argument as text: a string, or the name of an enum value (which Federation 1 accepted).
-fn fields_text(directive: &Directive) -> Option<String> {
-    match directive.specified_argument_by_name("fields")?.as_ref() {
-        Value::String(text) => Some(text.clone()),
-        Value::Enum(name) => Some(name.to_string()),
-        _ => None,
-    }
-}
-
 struct Reader<'a> {
     schema: &'a Schema,
     names: &'a DirectiveNames,
@@ -258,11 +248,8 @@ impl Reader<'_> {
     }
 
     fn parse(&mut self, directive: &Directive) -> (String, Result<Arc<FieldSet>, Fault>) {
-        match fields_text(directive) {
-            Some(text) => {
-                let parsed = self.sets.parse(&text);
-                (text, parsed)
-            }
+        match string_argument(directive, "fields") {
+            Some(text) => (text.to_owned(), self.sets.parse(text)),
             None => (String::new(), Err(Fault { message: "the argument \"fields\" must be a string".to_owned(), at: None })),
         }
     }

@@ -15,8 +15,8 @@ pub struct FieldSet {
     pub text: String,
     /// What it selects, in order; duplicates are kept.
     pub selections: Vec<Selection>,
-    /// Whether a directive is applied somewhere inside (never allowed).
-    pub has_directives: bool,
+    /// The directives that are applied somewhere inside (never allowed).
+    pub directives: Vec<Name>,
     /// The first alias inside (never allowed), e.g. `other: name`.
     pub alias: Option<String>,
 }
@@ -49,9 +49,15 @@ impl FieldSet {
     /// The first syntax error; a spread of a named fragment is one.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let parsed = document::selections(text)?;
-        let mut set = Self { text: text.to_owned(), selections: Vec::new(), has_directives: false, alias: None };
+        let mut set = Self { text: text.to_owned(), selections: Vec::new(), directives: Vec::new(), alias: None };
         set.selections = set.convert(&parsed)?;
         Ok(set)
+    }
+
+    /// Whether both select the same fields, in any order.
+    #[must_use]
+    pub fn selects_same(&self, other: &Self) -> bool {
+        selects_same(&self.selections, &other.selections)
     }
 
     /// Recursion is bounded by [`document::MAX_DEPTH`].
@@ -62,7 +68,7 @@ impl FieldSet {
     fn convert_one(&mut self, selection: &ast::Selection) -> Result<Selection, Fault> {
         match selection {
             ast::Selection::Field(field) => {
-                self.has_directives |= !field.directives.is_empty();
+                self.directives.extend(field.directives.iter().map(|directive| directive.name.clone()));
                 if let (Some(alias), None) = (&field.alias, &self.alias) {
                     self.alias = Some(format!("{alias}: {}", field.name));
                 }
@@ -70,7 +76,7 @@ impl FieldSet {
                 Ok(Selection::Field { name: field.name.clone(), arguments: field.arguments.clone(), selections })
             }
             ast::Selection::InlineFragment(fragment) => {
-                self.has_directives |= !fragment.directives.is_empty();
+                self.directives.extend(fragment.directives.iter().map(|directive| directive.name.clone()));
                 let selections = self.convert(&fragment.selection_set)?;
                 Ok(Selection::Fragment { on: fragment.type_condition.clone(), selections })
             }
@@ -82,6 +88,21 @@ impl FieldSet {
                 at: None,
             }),
         }
+    }
+}
+
+fn selects_same(a: &[Selection], b: &[Selection]) -> bool {
+    let within = |a: &[Selection], b: &[Selection]| a.iter().all(|x| b.iter().any(|y| is_same(x, y)));
+    within(a, b) && within(b, a)
+}
+
+fn is_same(a: &Selection, b: &Selection) -> bool {
+    match (a, b) {
+        (Selection::Field { name, arguments, selections }, Selection::Field { name: n, arguments: a, selections: s }) => {
+            name == n && arguments == a && selects_same(selections, s)
+        }
+        (Selection::Fragment { on, selections }, Selection::Fragment { on: o, selections: s }) => on == o && selects_same(selections, s),
+        _ => false,
     }
 }
 
@@ -103,5 +124,28 @@ impl FieldSets {
         let parsed = FieldSet::parse(text).map(Arc::new);
         self.known.insert(text.to_owned(), parsed.clone());
         parsed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
+    use super::*;
+
+    #[test]
+    fn order_does_not_matter_for_equality() {
+        let set = |text| FieldSet::parse(text).unwrap();
+        assert!(set("a b { c d }").selects_same(&set("b { d c } a")));
+        assert!(!set("a b { c d }").selects_same(&set("a b { c }")));
+        assert!(!set("a(x: 1)").selects_same(&set("a(x: 2)")));
+    }
+
+    #[test]
+    fn what_is_not_allowed_is_recorded() {
+        let set = FieldSet::parse("a: b c @include(if: true)").unwrap();
+        assert_eq!(set.alias.as_deref(), Some("a: b"));
+        assert_eq!(set.directives.len(), 1);
+        assert!(FieldSet::parse("...F").is_err());
+        assert!(FieldSet::parse("a }").is_err());
     }
 }

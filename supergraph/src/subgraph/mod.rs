@@ -7,11 +7,22 @@
 //! Relies on `document` for parsing. `compose` relies on it.
 
 mod context;
+mod definitions;
 pub mod directives;
+pub mod element;
 pub mod facts;
 pub mod field_set;
+mod graphql;
 pub mod link;
+mod link_names;
+mod linking;
 mod read;
+mod roots;
+mod rules;
+mod selects;
+mod shadowing;
+mod specs;
+mod suggest;
 
 pub use directives::FederationDirective;
 pub use facts::{ContextArgument, FieldFacts, FieldSetUse, Key, Override, TypeFacts};
@@ -64,6 +75,16 @@ impl Subgraph {
     #[must_use]
     pub fn federation_version(&self) -> Option<Version> {
         if self.is_federation_1 { None } else { self.links.by_identity(link::FEDERATION).map(|link| link.version) }
+    }
+
+    /// The version whose rules apply: the linked one, or that of the upgrade for Federation 1.
+    pub(crate) fn effective_federation_version(&self) -> Version {
+        self.links.by_identity(link::FEDERATION).map_or(Version::new(2, 0), |link| link.version)
+    }
+
+    /// Whether a Federation 1 subgraph has been upgraded.
+    fn is_upgraded(&self) -> bool {
+        self.links.by_identity(link::FEDERATION).is_some()
     }
 
     /// The types that take part in merging, in source order: no introspection types, no built-in scalars, no types of the link,

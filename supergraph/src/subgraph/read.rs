@@ -1,50 +1,94 @@
-//! Reading one subgraph, before any other is looked at.
+//! Reading one subgraph, before any other is looked at: the stages, and which errors hide which.
+//!
+//! ```text
+//! parse ─► build ─► links ─► definitions ─► unknown names ─► structure ─► GraphQL ─► root names ─► facts ─► rules
+//! ```
+//! The errors of one stage hide those of the stages after it (links, definitions and structure are one stage). Users' tools know this
+//! order, and errors of later stages would mostly be consequences of the earlier ones.
 //!
 //! Relies on `document` and on every stage of `subgraph`; `subgraph::read_all` relies on it.
 
+use super::definitions::{self, DefinitionFault};
 use super::directives::FederationDirective;
 use super::facts::{DirectiveNames, Facts};
-use super::link::{self, Link, Links, Purpose, Version};
-use super::{Import, Subgraph};
+use super::graphql::{self, Violation};
+use super::link::{self, Links};
+use super::linking::{self, Linked};
+use super::{Subgraph, roots, rules};
 use crate::compose::Source;
 use crate::diagnostics::{Diagnostic, Level, Place};
 use crate::document::{self, Fault};
-use apollo_compiler::ast::Value;
-use apollo_compiler::schema::{Component, Directive};
+use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::{Name, Schema};
 
-/// Reads one subgraph; one in Federation 1 dialect is not upgraded yet.
+/// The name that no subgraph can have: it would stand for the supergraph itself.
+const RESERVED_NAME: &str = "_";
+
+/// Reads one subgraph; one in Federation 1 dialect is not upgraded, and its rules are not checked, yet.
 ///
 /// # Errors
 /// Everything that is wrong with it on its own.
 pub(super) fn read(source: &Source) -> Result<Subgraph, Vec<Diagnostic>> {
-    let refuse = |faults: Vec<Fault>| faults.into_iter().map(|fault| invalid_graphql(&source.name, fault)).collect::<Vec<_>>();
-    let document = document::sdl(&source.sdl, &source.name).map_err(refuse)?;
-    let schema = Schema::builder().adopt_orphan_extensions().add_ast(&document).build();
-    let schema = schema.map_err(|failed| refuse(document::faults(&failed.errors)))?;
-    let links = links(&schema);
-    let is_federation_1 = links.by_identity(link::FEDERATION).is_none();
-    let names = directive_names(&links, is_federation_1);
-    let facts = Facts::of(&schema, &names, !is_federation_1);
-    Ok(Subgraph { name: source.name.clone(), url: source.url.clone(), schema, links, is_federation_1, names, facts })
-}
-
-fn invalid_graphql(subgraph: &str, fault: Fault) -> Diagnostic {
-    Diagnostic {
-        code: "INVALID_GRAPHQL",
-        level: Level::Error,
-        message: format!("[{subgraph}] {}", fault.message),
-        places: vec![Place { subgraph: Some(subgraph.to_owned()), at: fault.at }],
+    let mut report = Report { subgraph: &source.name, sources: None, errors: Vec::new() };
+    let document = document::sdl(&source.sdl, &source.name).map_err(|faults| report.faults(faults))?;
+    let schema = document::schema(&document).map_err(|faults| report.faults(faults))?;
+    report.sources = Some(schema.sources.clone());
+    let mut schema = roots::with_default_roots(schema);
+    let Linked { links, faults, is_explicit } = linking::read(&schema.schema_definition.directives);
+    let hides_the_rest = !faults.is_empty() && !is_explicit;
+    faults.into_iter().for_each(|fault| report.add(fault.code, &fault.message, fault.location));
+    if hides_the_rest {
+        return Err(report.errors);
     }
+    let definition_faults = complete(&mut schema, &links, is_explicit);
+    let is_federation_1 = links.by_identity(link::FEDERATION).is_none();
+    if is_federation_1 {
+        roots::remove_federation_fields(&mut schema);
+    }
+    let unknown = graphql::unknown_names(&schema);
+    if !unknown.is_empty() {
+        report.errors.clear();
+        return Err(report.violations(unknown));
+    }
+    report.definition_faults(definition_faults);
+    report.version_fault(&links);
+    report.violations(graphql::structure(&schema));
+    report.finish_stage()?;
+    if source.name == RESERVED_NAME {
+        report.add("INVALID_SUBGRAPH_NAME", "A subgraph cannot be called \"_\": the name is reserved. Choose another one.", None);
+        return Err(report.errors);
+    }
+    report.violations(graphql::validate(&schema));
+    report.shadowed(&schema, &links);
+    report.finish_stage()?;
+    roots::remove_federation_fields(&mut schema);
+    let root_faults = roots::rename(&mut schema);
+    for fault in root_faults {
+        report.add(fault.code, &fault.message, fault.location);
+    }
+    let mut subgraph = assemble(source, schema, links);
+    report.errors.extend(rules::check(&subgraph));
+    report.finish_stage()?;
+    roots::remove_federation_types(&mut subgraph.schema);
+    Ok(subgraph)
 }
 
-fn directive_names(links: &Links, is_federation_1: bool) -> DirectiveNames {
+/// The subgraph with its facts.
+fn assemble(source: &Source, schema: Schema, links: Links) -> Subgraph {
+    let is_federation_1 = links.by_identity(link::FEDERATION).is_none();
+    let names = directive_names(&links);
+    let facts = Facts::of(&schema, &names, !is_federation_1);
+    Subgraph { name: source.name.clone(), url: source.url.clone(), schema, links, is_federation_1, names, facts }
+}
+
+/// The names of the federation directives in a schema with these links.
+pub(super) fn directive_names(links: &Links) -> DirectiveNames {
     let mut names = DirectiveNames::default();
     let federation = links.by_identity(link::FEDERATION);
     for directive in FederationDirective::ALL {
         let name = match federation {
             Some(federation) if directive.since() <= federation.version => federation.directive_in_schema(directive.name()),
-            None if is_federation_1 && directive.is_federation_1() => directive.name().to_owned(),
+            None if directive.is_federation_1() => directive.name().to_owned(),
             _ => continue,
         };
         if let Ok(name) = Name::new(&name) {
@@ -54,40 +98,89 @@ fn directive_names(links: &Links, is_federation_1: bool) -> DirectiveNames {
     names
 }
 
-fn links(schema: &Schema) -> Links {
-    let directives = &schema.schema_definition.directives;
-    Links::new(directives.iter().filter(|directive| directive.name == "link").filter_map(read_link).collect())
-}
-
-fn read_link(directive: &Component<Directive>) -> Option<Link> {
-    let url = directive.specified_argument_by_name("url")?.as_str()?;
-    let (identity, version) = url.rsplit_once("/v")?;
-    let (major, minor) = version.split_once('.')?;
-    let name = identity.rsplit('/').next()?.to_owned();
-    let alias = directive.specified_argument_by_name("as").and_then(|value| value.as_str());
-    let imports = directive.specified_argument_by_name("import").and_then(|value| value.as_list()).unwrap_or_default();
-    Some(Link {
-        identity: identity.to_owned(),
-        name_in_schema: alias.unwrap_or(&name).to_owned(),
-        name,
-        version: Version::new(major.parse().ok()?, minor.parse().ok()?),
-        imports: imports.iter().filter_map(|import| read_import(import)).collect(),
-        purpose: match directive.specified_argument_by_name("for").and_then(|value| value.as_enum()).map(Name::as_str) {
-            Some("SECURITY") => Some(Purpose::Security),
-            Some("EXECUTION") => Some(Purpose::Execution),
-            _ => None,
-        },
-        directive: Some(directive.node.clone()),
-    })
-}
-
-fn read_import(value: &Value) -> Option<Import> {
-    match value {
-        Value::String(name) => Some(Import { name: name.clone(), alias: None }),
-        Value::Object(fields) => {
-            let field = |wanted: &str| fields.iter().find(|(name, _)| name == wanted).and_then(|(_, value)| value.as_str());
-            Some(Import { name: field("name")?.to_owned(), alias: field("as").map(str::to_owned) })
+/// Adds what the linked specifications define.
+fn complete(schema: &mut Schema, links: &Links, is_explicit: bool) -> Vec<DefinitionFault> {
+    let mut faults = Vec::new();
+    if links.iter().next().is_none() {
+        let uses_link = schema.schema_definition.directives.has("link");
+        if uses_link && !schema.directive_definitions.contains_key("link") {
+            faults.extend(definitions::complete(schema, &linking::implied_link()));
         }
-        _ => None,
+        faults.extend(definitions::complete_federation_1(schema));
+        return faults;
+    }
+    let is_federation_2 = links.by_identity(link::FEDERATION).is_some();
+    for (position, link) in links.iter().enumerate() {
+        let is_link_itself = position == 0;
+        // A schema that links link itself and defines `@link` may define it as it likes.
+        let is_own_definition = is_explicit && schema.directive_definitions.contains_key(link.name_in_schema.as_str());
+        if !(is_link_itself && is_own_definition) {
+            faults.extend(definitions::complete(schema, link));
+        }
+    }
+    if !is_federation_2 {
+        faults.extend(definitions::complete_federation_1(schema));
+    }
+    faults
+}
+
+/// Collects the errors of one subgraph.
+struct Report<'a> {
+    subgraph: &'a str,
+    sources: Option<apollo_compiler::parser::SourceMap>,
+    errors: Vec<Diagnostic>,
+}
+
+impl Report<'_> {
+    fn add(&mut self, code: &'static str, message: &str, location: Option<SourceSpan>) {
+        let at = self.sources.as_ref().and_then(|sources| document::line_column(location, sources));
+        self.push(code, message, at);
+    }
+
+    fn push(&mut self, code: &'static str, message: &str, at: Option<(usize, usize)>) {
+        self.errors.push(Diagnostic {
+            code,
+            level: Level::Error,
+            message: format!("[{}] {message}", self.subgraph),
+            places: vec![Place { subgraph: Some(self.subgraph.to_owned()), at }],
+        });
+    }
+
+    fn faults(&mut self, faults: Vec<Fault>) -> Vec<Diagnostic> {
+        faults.into_iter().for_each(|fault| self.push("INVALID_GRAPHQL", &fault.message, fault.at));
+        std::mem::take(&mut self.errors)
+    }
+
+    fn violations(&mut self, violations: Vec<Violation>) -> Vec<Diagnostic> {
+        for violation in violations {
+            self.add("INVALID_GRAPHQL", &violation.message, violation.location);
+        }
+        self.errors.clone()
+    }
+
+    fn definition_faults(&mut self, faults: Vec<DefinitionFault>) {
+        for fault in faults {
+            self.add(fault.code, &fault.message, fault.location);
+        }
+    }
+
+    fn version_fault(&mut self, links: &Links) {
+        let Some(federation) = links.by_identity(link::FEDERATION) else { return };
+        if !super::specs::is_known(link::FEDERATION, federation.version) {
+            let message = format!("The federation version {} is unknown. Link a version from v2.0 to v2.14.", federation.version);
+            let location = federation.directive.as_ref().and_then(|directive| directive.location());
+            self.add("UNKNOWN_FEDERATION_LINK_VERSION", &message, location);
+        }
+    }
+
+    /// Reports namespaced names that are used although their element is imported under another name.
+    fn shadowed(&mut self, schema: &Schema, links: &Links) {
+        for fault in super::shadowing::check(schema, links) {
+            self.add(fault.code, &fault.message, fault.location);
+        }
+    }
+
+    fn finish_stage(&mut self) -> Result<(), Vec<Diagnostic>> {
+        if self.errors.is_empty() { Ok(()) } else { Err(std::mem::take(&mut self.errors)) }
     }
 }
