@@ -13,6 +13,7 @@ use source::{Source, read_all};
 const MAX_FILE: usize = 400;
 const MAX_FUNCTION: usize = 60;
 const MAX_NESTING: usize = 3;
+const MAX_PARAMETERS: usize = 5;
 
 /// (file, rule, reason): what may break a rule, and why. An entry that is no longer needed fails the test too.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[];
@@ -99,6 +100,14 @@ fn files_and_functions_are_small() {
             let large = source.functions().into_iter().filter(|function| function.lines > MAX_FUNCTION);
             large
                 .map(|function| format!("line {}: `{}` has {} lines of code", function.at, function.name, function.lines))
+                .collect()
+        }),
+    );
+    check(
+        "parameters",
+        findings(&code, |source| {
+            let wide = source.functions().into_iter().filter(|function| function.parameters > MAX_PARAMETERS);
+            wide.map(|function| format!("line {}: `{}` has {} parameters", function.at, function.name, function.parameters))
                 .collect()
         }),
     );

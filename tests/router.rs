@@ -3,9 +3,11 @@
 //! One test binary, so that the router is linked once. The folders are those of `src/`; a file is named after what it tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test fails by panicking.
 
+mod cli;
 mod federation;
 mod graphql;
 mod pipeline;
+mod reload;
 mod rest;
 mod server;
 mod support;

@@ -25,6 +25,8 @@ pub struct Function {
     pub lines: usize,
     /// The deepest nesting of `if`, `match` and loops.
     pub nesting: usize,
+    /// Parameters, `self` not counted.
+    pub parameters: usize,
 }
 
 /// The folder of the workspace.
@@ -106,7 +108,9 @@ impl Source {
             let Some(length) = lines[start..].iter().position(|line| closes(line)).filter(|_| has_body) else { continue };
             let body = &lines[start..=start + length];
             let count = body.iter().filter(|line| !line.trim().is_empty()).count();
-            found.push(Function { name: name.to_owned(), at: start + 1, lines: count, nesting: nesting(&body.join("\n")) });
+            let body = body.join("\n");
+            let (nesting, parameters) = (nesting(&body), parameters(&body));
+            found.push(Function { name: name.to_owned(), at: start + 1, lines: count, nesting, parameters });
         }
         found
     }
@@ -194,6 +198,27 @@ fn nesting(body: &str) -> usize {
     deepest
 }
 
+/// The number of parameters of the function that `code` opens with. Commas inside brackets of any kind do not count.
+fn parameters(code: &str) -> usize {
+    let (mut depth, mut is_in_list, mut found, mut current) = (0, false, Vec::new(), String::new());
+    let code = code[code.find("fn ").unwrap_or(0)..].replace("->", "  ");
+    for c in code.chars() {
+        match c {
+            '(' if depth == 0 && !is_in_list => is_in_list = true,
+            '<' | '(' | '[' => depth += 1,
+            ')' if depth == 0 => break,
+            '>' | ')' | ']' => depth -= 1,
+            ',' if depth == 0 => found.push(std::mem::take(&mut current)),
+            _ if is_in_list => current.push(c),
+            _ => {}
+        }
+    }
+    found.push(current);
+    let is_own =
+        |parameter: &&String| !parameter.trim().is_empty() && !parameter.trim().trim_start_matches("mut ").ends_with("self");
+    found.iter().filter(is_own).count()
+}
+
 /// Replaces comments and the contents of strings and characters by spaces; line breaks stay.
 fn blank(text: &str) -> String {
     let bytes: Vec<char> = text.chars().collect();
@@ -278,9 +303,10 @@ mod tests {
 
     #[test]
     fn functions_are_measured() {
-        let text = "impl X {\n    pub(crate) async fn f(&self) {\n        if a {\n            for b in c {\n                match d {\n                    _ => {}\n                }\n            }\n        } else {\n        }\n    }\n    fn g();\n}\n";
+        let text = "impl X {\n    pub(crate) async fn f<T: Into<Vec<(A, B)>>>(&'a mut self, a: &[u8; 2], b: impl Fn(A, B) -> C) {\n        if a {\n            for b in c {\n                match d {\n                    _ => {}\n                }\n            }\n        } else {\n        }\n    }\n    fn g();\n}\n";
         let found = source(text).functions();
         assert_eq!(found.len(), 1);
+        assert_eq!(found[0].parameters, 2);
         assert_eq!((found[0].name.as_str(), found[0].at, found[0].lines, found[0].nesting), ("f", 2, 10, 3));
     }
 }

@@ -84,6 +84,22 @@ impl Router {
         Self::start(&format!("{}{more}", example_config(example))).await
     }
 
+    /// The same, without waiting until it is ready.
+    pub fn spawn_with(example: &Example, more: &str) -> Self {
+        Self::spawn(&format!("{}{more}", example_config(example)))
+    }
+
+    /// The `router.yaml` it runs with.
+    pub fn config(&self) -> String {
+        std::fs::read_to_string(self.folder.join("router.yaml")).unwrap()
+    }
+
+    /// Replaces its `router.yaml`, as an editor does: a new file takes the old one's name.
+    pub fn rewrite_config(&self, config: &str) {
+        std::fs::write(self.folder.join("router.yaml.new"), config).unwrap();
+        std::fs::rename(self.folder.join("router.yaml.new"), self.folder.join("router.yaml")).unwrap();
+    }
+
     /// A URL of the router.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.listen)

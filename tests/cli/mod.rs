@@ -1,0 +1,107 @@
+//! The command line: what it prints and how it exits.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use subgraphs_example::{Addresses, Example, Upstream};
+
+fn run(arguments: &[&str], files: &[(&str, &str)]) -> Output {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_supergate")).args(arguments).current_dir(&folder).output().unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+    output
+}
+
+fn printed(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn compose_asks_live_subgraphs_and_plan_plans_on_what_it_prints() {
+    let example = Example::start(Addresses::any_port()).await.unwrap();
+    let mut config = "subgraphs:\n".to_owned();
+    for subgraph in Upstream::SUBGRAPHS {
+        config.push_str(&format!("  {}: {{ url: \"{}\" }}\n", subgraph.name(), example.url(subgraph)));
+    }
+    let (code, supergraph, errors) = printed(&run(&["compose", "--config", "router.yaml"], &[("router.yaml", &config)]));
+    assert_eq!(code, Some(0), "{errors}");
+    for part in
+        ["@link(url: \"https://specs.apollo.dev/join/v0.", "requires: \"price weight\"", "provides: \"username\"", "REVIEWS"]
+    {
+        assert!(supergraph.contains(part), "{part} is missing in:\n{supergraph}");
+    }
+
+    let files = [("s.graphql", supergraph.as_str()), ("o.graphql", "{ topProducts { shippingEstimate } }")];
+    let arguments = ["plan", "--supergraph", "s.graphql", "--operation", "o.graphql", "--format", "json"];
+    let (code, plan, errors) = printed(&run(&arguments, &files));
+    assert_eq!(code, Some(0), "{errors}");
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!((&plan["kind"], &plan["node"]["kind"]), (&"QueryPlan".into(), &"Sequence".into()), "{plan}");
+    assert_eq!(plan["node"]["nodes"][0]["serviceName"], "products");
+    assert_eq!(plan["node"]["nodes"][1]["node"]["serviceName"], "inventory");
+    let (code, text, _) = printed(&run(&arguments[..5], &files));
+    assert!(code == Some(0) && text.contains("Fetch(service: \"inventory\")"), "{text}");
+}
+
+#[test]
+fn compose_prints_every_reason_and_exits_with_1() {
+    let config = "subgraphs:\n  a: { url: \"http://127.0.0.1:9\", schema: { sdl: \"type Query { x: Int y: Missing }\" } }\n  b: { url: \"http://127.0.0.1:9\", schema: { sdl: \"type Query { x: String }\" } }\n";
+    let (code, out, errors) = printed(&run(&["compose", "--config", "router.yaml"], &[("router.yaml", config)]));
+    assert_eq!(code, Some(1));
+    assert!(format!("{out}{errors}").contains("Missing"), "{out}{errors}");
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_located_and_the_nearest_name_suggested() {
+    let config = "subgraphs:\n  a: { url: \"http://127.0.0.1:9\" }\nlimits:\n  max_dept: 3\n";
+    let (code, out, errors) = printed(&run(&["config", "validate", "--config", "router.yaml"], &[("router.yaml", config)]));
+    assert_eq!(code, Some(1));
+    let all = format!("{out}{errors}");
+    for part in ["router.yaml", "4", "max_dept", "max_depth"] {
+        assert!(all.contains(part), "{part} is missing in: {all}");
+    }
+    let (code, ..) = printed(&run(
+        &["config", "validate", "--config", "router.yaml"],
+        &[("router.yaml", &config.replace("max_dept", "max_depth"))],
+    ));
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn the_documented_configuration_is_valid_and_the_schema_is_json() {
+    let file = std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("router.yaml")).unwrap();
+    let (code, out, errors) = printed(&run(&["config", "schema"], &[]));
+    assert_eq!(code, Some(0), "{errors}");
+    let schema: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(schema["properties"]["ratelimit"].is_object());
+    let (code, out, errors) = printed(&run(&["config", "validate"], &[("router.yaml", &file)]));
+    assert_eq!(code, Some(0), "{out}{errors}");
+}
+
+#[test]
+fn a_wrong_call_exits_with_2_and_help_shows_examples() {
+    assert_eq!(run(&["nonsense"], &[]).status.code(), Some(2));
+    assert_eq!(run(&["plan", "--format", "yaml"], &[]).status.code(), Some(2));
+    for command in [
+        vec!["--help"],
+        vec!["serve", "--help"],
+        vec!["demo", "--help"],
+        vec!["compose", "--help"],
+        vec!["plan", "--help"],
+        vec!["config", "--help"],
+    ] {
+        let (code, out, _) = printed(&run(&command, &[]));
+        assert_eq!(code, Some(0));
+        assert!(out.contains("Example") && out.contains("supergate "), "{command:?}: {out}");
+    }
+    let (code, out, _) = printed(&run(&["--version"], &[]));
+    assert!(code == Some(0) && out.starts_with("supergate 0."), "{out}");
+}
