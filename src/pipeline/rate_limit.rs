@@ -44,8 +44,11 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 /// The counters of the process, by scope and rule.
 #[derive(Debug, Default)]
 pub struct Counters {
-    rules: Mutex<Vec<(Box<str>, RateLimitRuleConfig, Weak<Rule>)>>,
+    rules: Mutex<Vec<Known>>,
 }
+
+/// A rule in its scope, as long as some route has it.
+type Known = (Box<str>, RateLimitRuleConfig, Weak<Rule>);
 
 /// The rate limits of one or more routes.
 #[derive(Debug)]
