@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod body;
+pub mod config;
 pub mod error;
 pub mod exchange;
 pub mod execute;

@@ -1,0 +1,204 @@
+//! Checks: contradictions that no single value shows, such as names that lead nowhere.
+//!
+//! Relies on the decoded `Config`; relied on by `config`, which finds the place of each path.
+
+mod headers;
+mod policies;
+
+use std::{collections::HashSet, net::SocketAddr};
+
+use super::{Config, RouteConfig, SubgraphConfig, problem::hint};
+use crate::upstream::{UpstreamConfig, discovery::EndpointConfig};
+
+/// What is wrong: the path of a key, and a message.
+pub type Finding = (String, String);
+
+/// All contradictions of a configuration.
+pub fn check(config: &Config) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    listeners(config, &mut findings);
+    for (name, subgraph) in &config.subgraphs {
+        subgraph_of(config, name, subgraph, &mut findings);
+    }
+    for (name, upstream) in &config.upstreams {
+        upstream_of(name, upstream, &mut findings);
+    }
+    names(config, &mut findings);
+    let mut seen = HashSet::new();
+    for (index, route) in config.routes.iter().enumerate() {
+        let path = format!("routes[{index}]");
+        if !seen.insert(route.name.as_str()) {
+            findings.add(&path, "name", format!("another route is called `{}` already", route.name));
+        }
+        route_of(config, route, &path, &mut findings);
+    }
+    policies::check(config, &mut findings);
+    headers::check(config, &mut findings);
+    findings.0
+}
+
+/// Collects what is wrong.
+#[derive(Default)]
+pub struct Findings(Vec<Finding>);
+
+impl Findings {
+    /// Something is wrong with `key` of the block at `path`.
+    pub fn add(&mut self, path: &str, key: &str, message: impl Into<String>) {
+        let path = match (path, key) {
+            ("", key) => key.to_owned(),
+            (path, "") => path.to_owned(),
+            (path, key) => format!("{path}.{key}"),
+        };
+        self.0.push((path, message.into()));
+    }
+
+    /// `name` must be one of `known`.
+    fn reference<'a>(&mut self, path: &str, key: &str, name: &str, known: impl Iterator<Item = &'a String> + Clone) {
+        let known = known.map(String::as_str);
+        if !known.clone().any(|known| known == name) {
+            self.add(path, key, format!("there is no `{name}`{}", hint(name, known)));
+        }
+    }
+}
+
+fn listeners(config: &Config, findings: &mut Findings) {
+    let prometheus = &config.telemetry.exporters.metrics.prometheus;
+    let mut taken: Vec<(SocketAddr, &str)> = vec![(config.supergraph.listen, "supergraph.listen")];
+    let others = [
+        (config.health_check.enabled, config.health_check.listen, "health_check.listen"),
+        (prometheus.enabled, prometheus.listen, "telemetry.exporters.metrics.prometheus.listen"),
+        (config.admin.is_some(), config.admin.as_ref().map_or(config.supergraph.listen, |admin| admin.listen), "admin.listen"),
+    ];
+    for (is_used, address, key) in others {
+        if !is_used {
+            continue;
+        }
+        match taken.iter().find(|(other, _)| *other == address && address.port() != 0) {
+            Some((_, other)) => findings.add("", key, format!("`{other}` has the same address")),
+            None => taken.push((address, key)),
+        }
+    }
+    for (path, key) in [
+        (&config.supergraph.path, "supergraph.path"),
+        (&config.health_check.path, "health_check.path"),
+        (&prometheus.path, "telemetry.exporters.metrics.prometheus.path"),
+    ] {
+        if !path.starts_with('/') {
+            findings.add("", key, "a path starts with `/`");
+        }
+    }
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.telemetry.logging.level) {
+        findings.add("telemetry.logging", "level", format!("neither a level nor a filter: {error}"));
+    }
+}
+
+fn subgraph_of(config: &Config, name: &str, subgraph: &SubgraphConfig, findings: &mut Findings) {
+    let path = format!("subgraphs.{name}");
+    match (&subgraph.url, &subgraph.upstream) {
+        (Some(url), None) => http_url(findings, &path, "url", url),
+        (None, Some(upstream)) => findings.reference(&path, "upstream", upstream, config.upstreams.keys()),
+        (Some(_), Some(_)) => findings.add(&path, "upstream", "a subgraph has `url` or `upstream`, not both"),
+        (None, None) if config.supergraph.schema.is_some() => {}
+        (None, None) => findings.add(&path, "", "a subgraph needs `url`, or `upstream` with `path`"),
+    }
+    if subgraph.path.is_some() && subgraph.upstream.is_none() {
+        findings.add(&path, "path", "only with `upstream`; `url` has its own path");
+    }
+    if subgraph.path.as_ref().is_some_and(|path| !path.starts_with('/')) {
+        findings.add(&path, "path", "a path starts with `/`");
+    }
+    let Some(schema) = &subgraph.schema else { return };
+    let path = format!("{path}.schema");
+    let sources = [schema.file.is_some(), schema.subgraph_url.is_some(), schema.sdl.is_some()];
+    if sources.iter().filter(|is_given| **is_given).count() > 1 {
+        findings.add(&path, "", "a schema comes from one of `file`, `subgraph_url` and `sdl`");
+    }
+    if let Some(url) = &schema.subgraph_url {
+        http_url(findings, &path, "subgraph_url", url);
+    }
+    if !schema.headers.is_empty() && (schema.file.is_some() || schema.sdl.is_some()) {
+        findings.add(&path, "headers", "nobody is asked when there is `file` or `sdl`");
+    }
+    headers::insertions(&schema.headers, &format!("{path}.headers"), findings);
+}
+
+fn upstream_of(name: &str, upstream: &UpstreamConfig, findings: &mut Findings) {
+    let path = format!("upstreams.{name}");
+    match (upstream.endpoints.as_slice(), &upstream.dns) {
+        ([], None) => findings.add(&path, "", "an upstream needs `endpoints` or `dns`"),
+        ([_, ..], Some(_)) => findings.add(&path, "dns", "an upstream has `endpoints` or `dns`, not both"),
+        _ => {}
+    }
+    for (index, EndpointConfig { url, .. }) in upstream.endpoints.iter().enumerate() {
+        http_url(findings, &format!("{path}.endpoints[{index}]"), "url", url);
+    }
+    if !upstream.endpoints.is_empty() && upstream.endpoints.iter().all(|endpoint| endpoint.weight == 0) {
+        findings.add(&path, "endpoints", "at least one endpoint needs a weight above 0");
+    }
+}
+
+fn http_url(findings: &mut Findings, path: &str, key: &str, url: &str) {
+    let uri: Option<http::Uri> = url.parse().ok();
+    let is_right = uri
+        .is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty()));
+    if !is_right {
+        findings.add(path, key, "an address starts with `http://` or `https://` and names a host");
+    }
+}
+
+/// Blocks by name lead to what has that name. Without `subgraphs` the names are those of a ready supergraph.
+fn names(config: &Config, findings: &mut Findings) {
+    if !config.subgraphs.is_empty() && config.supergraph.schema.is_none() {
+        let known = || config.subgraphs.keys();
+        for name in config.traffic_shaping.subgraphs.keys() {
+            findings.reference("traffic_shaping.subgraphs", name, name, known());
+        }
+        for name in config.headers.subgraphs.keys() {
+            findings.reference("headers.subgraphs", name, name, known());
+        }
+        for name in config.include_subgraph_errors.subgraphs.keys() {
+            findings.reference("include_subgraph_errors.subgraphs", name, name, known());
+        }
+    }
+    for name in config.headers.routes.keys() {
+        findings.reference("headers.routes", name, name, config.routes.iter().map(|route| &route.name));
+    }
+}
+
+fn route_of(config: &Config, route: &RouteConfig, path: &str, findings: &mut Findings) {
+    match (&route.upstream, route.split.as_slice()) {
+        (Some(upstream), []) => findings.reference(path, "upstream", upstream, config.upstreams.keys()),
+        (None, []) => findings.add(path, "", "a route needs `upstream` or `split`"),
+        (Some(_), _) => findings.add(path, "split", "a route has `upstream` or `split`, not both"),
+        (None, shares) => {
+            for (index, share) in shares.iter().enumerate() {
+                findings.reference(&format!("{path}.split[{index}]"), "upstream", &share.upstream, config.upstreams.keys());
+            }
+            if shares.iter().all(|share| share.weight == 0) {
+                findings.add(path, "split", "at least one share needs a weight above 0");
+            }
+        }
+    }
+    if !route.matches.path.starts_with('/') {
+        findings.add(path, "match.path", "a path starts with `/`");
+    }
+    for (index, method) in route.matches.methods.iter().enumerate() {
+        if http::Method::from_bytes(method.as_bytes()).is_err() || method.chars().any(|c| c.is_ascii_lowercase()) {
+            findings.add(
+                path,
+                &format!("match.methods[{index}]"),
+                format!("`{method}` is not a method: they are written in capitals"),
+            );
+        }
+    }
+    for name in route.matches.headers.keys() {
+        headers::name(name, &format!("{path}.match.headers"), name, findings);
+    }
+    let changes = [route.strip_prefix.is_some(), route.strip_path, route.rewrite.is_some()];
+    if changes.iter().filter(|is_given| **is_given).count() > 1 {
+        findings.add(path, "", "a route has one of `strip_prefix`, `strip_path` and `rewrite`");
+    }
+    if route.headers.is_some() && config.headers.routes.contains_key(&route.name) {
+        findings.add(path, "headers", format!("`headers.routes.{}` has the rules of this route already", route.name));
+    }
+}

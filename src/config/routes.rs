@@ -1,0 +1,85 @@
+//! REST routes as `routes:` lists them.
+//!
+//! Relied on by `config`, `check` and `snapshot`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    pipeline::{
+        access::AuthorizationConfig,
+        auth::AuthenticationConfig,
+        cache::CacheConfig,
+        compression::CompressionConfig,
+        cors::CorsConfig,
+        csrf::CsrfConfig,
+        limits::LimitsConfig,
+        rate_limit::RateLimitConfig,
+        route::{MatchConfig, RewriteConfig, SplitConfig},
+    },
+    units::Span,
+    upstream::headers::HeaderRulesConfig,
+};
+
+/// A REST route: what it matches, where it leads, and what differs from the blocks of the same names at the top. A field that
+/// is absent from one of these blocks keeps the value that it has at the top.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RouteConfig {
+    /// Name in metrics, logs and `headers.routes`; unique.
+    pub name: String,
+    /// Which requests it takes.
+    #[serde(rename = "match", default)]
+    pub matches: MatchConfig,
+    /// The upstream that it leads to; or `split`.
+    pub upstream: Option<String>,
+    /// Several upstreams with their shares; or `upstream`.
+    #[serde(default)]
+    pub split: Vec<SplitConfig>,
+    /// This prefix is taken off the path.
+    pub strip_prefix: Option<String>,
+    /// The prefix that `match.path` matched is taken off the path.
+    #[serde(default)]
+    pub strip_path: bool,
+    /// The path is replaced.
+    pub rewrite: Option<RewriteConfig>,
+    /// How long a request may take; `traffic_shaping.router.timeout` when absent.
+    pub timeout: Option<Span>,
+    /// Who may be asking.
+    pub authentication: Option<AuthenticationConfig>,
+    /// What a request needs beyond credentials.
+    pub authorization: Option<AuthorizationConfig>,
+    /// Quotas. `rate_limit` is the same.
+    pub ratelimit: Option<RateLimitConfig>,
+    /// Sizes.
+    pub limits: Option<LimitsConfig>,
+    /// Header rules, applied after those of `headers.all`; the same as `headers.routes.<name>`.
+    pub headers: Option<HeaderRulesConfig>,
+    /// Which web pages of other origins may call.
+    pub cors: Option<CorsConfig>,
+    /// Protection against requests that a web page could forge; off unless given here.
+    pub csrf: Option<CsrfConfig>,
+    /// Answers kept and shared between clients.
+    pub cache: Option<CacheConfig>,
+    /// How answers are compressed.
+    pub compression: Option<CompressionConfig>,
+}
+
+/// Where a route leads.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Destination<'a> {
+    /// To one upstream.
+    One(&'a str),
+    /// To several, each with its share.
+    Split(&'a [SplitConfig]),
+}
+
+impl RouteConfig {
+    /// Where the route leads.
+    pub fn destination(&self) -> Destination<'_> {
+        match &self.upstream {
+            Some(upstream) => Destination::One(upstream),
+            None => Destination::Split(&self.split),
+        }
+    }
+}
