@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{
-    pipeline::{auth::Require, rate_limit::RateLimitKey},
+    pipeline::{auth::config::Require, rate_limit::config::RateLimitKey},
     units::{Percent, Size},
     upstream::headers::HeaderRule,
 };

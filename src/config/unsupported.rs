@@ -22,7 +22,7 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
     ("persisted_queries.manifests", &["[]"]),
     ("ratelimit.store", &["memory"]),
     ("ratelimit.plans", &["{}"]),
-    ("ratelimit.rules.*.algorithm", &["token_bucket"]),
+    ("ratelimit.rules.*.algorithm", &["token_bucket", "sliding_window", "fixed_window"]),
     ("ratelimit.rules.*.cost", &["1"]),
     ("tls", &[]),
     ("traffic_shaping.router.deduplicate", &["false"]),
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn what_does_nothing_is_refused_wherever_it_stands() {
         let text =
-            "cache: {enabled: false}\nroutes:\n  - cache: {enabled: true}\nratelimit:\n  rules: [{algorithm: sliding_window}]\n";
+            "cache: {enabled: false}\nroutes:\n  - cache: {enabled: true}\nratelimit:\n  rules: [{algorithm: leaky_bucket}]\n";
         let found = find(&mut Node::parse(text).unwrap());
         let places: Vec<_> = found.iter().map(|problem| (problem.path.as_str(), problem.at.unwrap().line)).collect();
         assert_eq!(places, [("routes[0].cache.enabled", 3), ("ratelimit.rules[0].algorithm", 5)]);

@@ -4,7 +4,10 @@ use super::Findings;
 use crate::{
     config::Config,
     pipeline::{
-        auth::{AuthenticationConfig, JwksConfig, Require},
+        auth::{
+            AuthenticationConfig,
+            config::{JwksConfig, Require},
+        },
         cors::CorsConfig,
         rate_limit::RateLimitConfig,
     },
