@@ -77,7 +77,8 @@ fn coordinate(graph: &Supergraph, field: FieldId) -> String {
 fn unreachable(explorer: &mut Explorer<'_>, failure: &Failure) -> Diagnostic {
     let operation = witness::operation(explorer, failure.state, failure.step);
     let mut reasons: BTreeMap<SubgraphId, Vec<String>> = BTreeMap::new();
-    let nodes: Vec<Node> = explorer.states.get(failure.state).map_or_else(Vec::new, |state| state.at.iter().map(|at| at.node).collect());
+    let nodes: Vec<Node> =
+        explorer.states.get(failure.state).map_or_else(Vec::new, |state| state.at.iter().map(|at| at.node).collect());
     for node in nodes {
         let told = reasons.entry(node.subgraph).or_default();
         for reason in why_stuck(explorer, failure, node) {
@@ -174,12 +175,19 @@ fn why_condition_fails(explorer: &mut Explorer<'_>, node: Node, name: &str, at: 
     let ty = &graph.get_type(node.ty).name;
     if let Some(requires) = at.requires.as_deref() {
         if explorer.reach.nodes.has_local_key(node) {
-            return format!("\"{name}\" has @requires(fields: \"{}\"), which cannot be fetched from there", text(graph, requires));
+            return format!(
+                "\"{name}\" has @requires(fields: \"{}\"), which cannot be fetched from there",
+                text(graph, requires)
+            );
         }
-        return format!("\"{name}\" has @requires, but \"{ty}\" has no @key there with which to come back once the required fields are fetched");
+        return format!(
+            "\"{name}\" has @requires, but \"{ty}\" has no @key there with which to come back once the required fields are fetched"
+        );
     }
     if !at.context_arguments.is_empty() {
-        return format!("no context that the arguments of \"{name}\" need is set on this path, or its selection cannot be fetched");
+        return format!(
+            "no context that the arguments of \"{name}\" need is set on this path, or its selection cannot be fetched"
+        );
     }
     format!("\"{name}\" cannot be taken there")
 }
@@ -191,7 +199,8 @@ fn why_not_elsewhere(explorer: &mut Explorer<'_>, failure: &Failure, node: Node,
     let closure = explorer.reach.closure(node);
     let mut reasons = Vec::new();
     for (ty, held) in holders(graph, field) {
-        let opened = closure.iter().find(|(known, _)| *known == ty).map(|(_, opened)| opened.clone()).unwrap_or_default();
+        let there = closure.iter().filter(|reached| reached.ty == ty);
+        let opened = there.fold(SubgraphSet::new(), |so_far, reached| so_far.union(&reached.subgraphs));
         for subgraph in held.iter().filter(|subgraph| *subgraph != node.subgraph) {
             let name = &graph.subgraph(subgraph).name;
             let reason = if opened.contains(subgraph) {
@@ -228,7 +237,9 @@ fn why_closed(graph: &Supergraph, object: TypeId, ty: TypeId, subgraph: Subgraph
         keys.iter().filter(|key| key.resolvable).map(|key| format!("\"{}\"", text(graph, &key.fields))).collect();
     let kind = if ty == graph.type_named(object).unwrap_or(ty) { "type" } else { "interface object" };
     if keys.is_empty() {
-        return format!("it cannot move to subgraph \"{name}\", which has the field, because {kind} \"{held}\" has no @key there");
+        return format!(
+            "it cannot move to subgraph \"{name}\", which has the field, because {kind} \"{held}\" has no @key there"
+        );
     }
     if usable.is_empty() {
         return format!(
@@ -238,9 +249,13 @@ fn why_closed(graph: &Supergraph, object: TypeId, ty: TypeId, subgraph: Subgraph
     }
     let (keys, verb) = (usable.join(" or "), if usable.len() == 1 { "the key" } else { "no key of" });
     if usable.len() == 1 {
-        format!("it cannot move to subgraph \"{name}\", which has the field, because the @key {keys} of {kind} \"{held}\" cannot be fetched from here")
+        format!(
+            "it cannot move to subgraph \"{name}\", which has the field, because the @key {keys} of {kind} \"{held}\" cannot be fetched from here"
+        )
     } else {
-        format!("it cannot move to subgraph \"{name}\", which has the field, because {verb} {keys} of {kind} \"{held}\" can be fetched from here")
+        format!(
+            "it cannot move to subgraph \"{name}\", which has the field, because {verb} {keys} of {kind} \"{held}\" can be fetched from here"
+        )
     }
 }
 
@@ -265,7 +280,11 @@ fn disjoint_runtime_types(explorer: &Explorer<'_>, failure: &Failure, types: &Pe
          this client operation:\n{operation}\nPossible types are:"
     );
     for (subgraph, possible) in types {
-        message.push_str(&format!("\n- in subgraph \"{}\": {}.", graph.subgraph(*subgraph).name, type_names(graph, possible.iter())));
+        message.push_str(&format!(
+            "\n- in subgraph \"{}\": {}.",
+            graph.subgraph(*subgraph).name,
+            type_names(graph, possible.iter())
+        ));
     }
     message.push_str("\nDeclare at least one common object type in each of them, or resolve the field in one subgraph only.");
     let places = types.keys().map(|subgraph| place(graph, *subgraph)).collect();
@@ -286,7 +305,10 @@ pub(super) fn runtime_types_hint(explorer: &Explorer<'_>, state: usize, field: F
         let extra: Vec<TypeId> = possible.iter().filter(|id| !in_all(id)).collect();
         if !extra.is_empty() {
             let subgraph = &graph.subgraph(*subgraph).name;
-            message.push_str(&format!("\n- subgraph \"{subgraph}\" must never return {} there", type_names(graph, extra.into_iter())));
+            message.push_str(&format!(
+                "\n- subgraph \"{subgraph}\" must never return {} there",
+                type_names(graph, extra.into_iter())
+            ));
         }
     }
     let places = types.keys().map(|subgraph| place(graph, *subgraph)).collect();

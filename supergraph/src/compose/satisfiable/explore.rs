@@ -5,10 +5,10 @@
 use super::Satisfiability;
 use super::contexts::{ContextId, Contexts};
 use super::nodes::{Edge, Node, Nodes};
-use super::reach::{Closure, Reach};
+use super::reach::Reach;
 use super::{explain, runtime_types};
 use crate::diagnostics::Diagnostic;
-use crate::ids::{FieldId, LabelId, SubgraphId, TypeId};
+use crate::ids::{FieldId, LabelId, SubgraphId, SubgraphSet, TypeId};
 use crate::model::{Supergraph, Type, TypeKind};
 use crate::plan::OperationKind;
 use rustc_hash::FxHashMap;
@@ -23,6 +23,9 @@ pub(super) struct Position {
     pub node: Node,
     pub context: ContextId,
 }
+
+/// The types and subgraphs that keys open, for objects that carry the same contexts.
+pub(super) type Opened = (ContextId, Vec<(TypeId, SubgraphSet)>);
 
 /// One step of a client's operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -107,10 +110,12 @@ impl<'a> Explorer<'a> {
         let mut queue = VecDeque::new();
         for kind in [OperationKind::Query, OperationKind::Mutation, OperationKind::Subscription] {
             let Some(ty) = self.graph.root(kind).filter(|ty| !self.graph.get_type(*ty).inaccessible) else { continue };
-            let at = self.graph.get_type(ty).subgraphs.iter().map(|subgraph| Position {
-                node: Nodes::plain(subgraph, ty),
-                context: ContextId::NONE,
-            });
+            let at = self
+                .graph
+                .get_type(ty)
+                .subgraphs
+                .iter()
+                .map(|subgraph| Position { node: Nodes::plain(subgraph, ty), context: ContextId::NONE });
             let state = State { ty, at: at.collect(), labels: Vec::new(), from: None, step: Step::Root(kind) };
             queue.push_back(self.states.len());
             self.states.push(state);
@@ -168,25 +173,25 @@ impl<'a> Explorer<'a> {
     }
 
     /// Everywhere that keys take the objects of a state, with the contexts that they carry there.
-    pub(super) fn opened(&mut self, index: usize) -> Vec<(ContextId, Closure)> {
+    pub(super) fn opened(&mut self, index: usize) -> Vec<Opened> {
         let positions = self.states.get(index).map(|state| state.at.clone()).unwrap_or_default();
         // At the root, every subgraph is a start of its own.
         let is_root = self.states.get(index).is_some_and(|state| state.from.is_none());
-        let mut opened: Vec<(ContextId, Closure)> = Vec::new();
+        let mut opened: Vec<Opened> = Vec::new();
         for position in positions.iter().filter(|_| !is_root) {
             let closure = self.reach.closure(position.node);
             let slot = match opened.iter().position(|(context, _)| *context == position.context) {
                 Some(slot) => slot,
                 None => {
-                    opened.push((position.context, Closure::new()));
+                    opened.push((position.context, Vec::new()));
                     opened.len() - 1
                 }
             };
             let Some((_, union)) = opened.get_mut(slot) else { continue };
-            for (ty, subgraphs) in closure.iter() {
-                match union.iter_mut().find(|(known, _)| known == ty) {
-                    Some((_, known)) => known.extend_with(subgraphs),
-                    None => union.push((*ty, subgraphs.clone())),
+            for reached in closure.iter() {
+                match union.iter_mut().find(|(known, _)| *known == reached.ty) {
+                    Some((_, known)) => known.extend_with(&reached.subgraphs),
+                    None => union.push((reached.ty, reached.subgraphs.clone())),
                 }
             }
         }
@@ -215,7 +220,7 @@ impl<'a> Explorer<'a> {
         index: usize,
         field: FieldId,
         labels: Vec<(LabelId, bool)>,
-        opened: &[(ContextId, Closure)],
+        opened: &[Opened],
         failures: &mut Vec<Failure>,
     ) {
         let graph = self.graph;
@@ -243,7 +248,9 @@ impl<'a> Explorer<'a> {
             }
         }
         let is_mutation = self.states.get(index).is_some_and(|state| state.step == Step::Root(OperationKind::Mutation));
-        if is_mutation && next.iter().any(|position| Some(position.node.subgraph) != next.first().map(|first| first.node.subgraph)) {
+        if is_mutation
+            && next.iter().any(|position| Some(position.node.subgraph) != next.first().map(|first| first.node.subgraph))
+        {
             let mut by_subgraph: BTreeMap<SubgraphId, Vec<Position>> = BTreeMap::new();
             next.iter().for_each(|position| by_subgraph.entry(position.node.subgraph).or_default().push(*position));
             self.shared_mutations.push(SharedMutation { root: index, field, labels, by_subgraph });
@@ -258,7 +265,7 @@ impl<'a> Explorer<'a> {
         index: usize,
         field: FieldId,
         labels: &[(LabelId, bool)],
-        opened: &[(ContextId, Closure)],
+        opened: &[Opened],
     ) -> Option<Vec<Position>> {
         let is_leaf = !self.graph.get_type(self.graph.field(field).ty.named).is_composite();
         let positions = self.states.get(index).map(|state| state.at.clone()).unwrap_or_default();
@@ -366,8 +373,7 @@ impl<'a> Explorer<'a> {
             let nodes = &self.reach.nodes;
             nodes.is_interface_object(position.node) || !nodes.is_object(position.node)
         });
-        let failure =
-            Failure { state: index, step: Step::Cast(object), labels: state.labels.clone(), why: Why::Unreachable };
+        let failure = Failure { state: index, step: Step::Cast(object), labels: state.labels.clone(), why: Why::Unreachable };
         needs_type.then_some(failure)
     }
 
