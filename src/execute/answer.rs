@@ -1,0 +1,218 @@
+//! Answer: a subgraph's response body, `{"data":…,"errors":…}`, decoded into the objects that its fetch fills.
+//!
+//! Relies on `decode` and `merge`; relied on by `fetch`.
+//! Spec: <https://spec.graphql.org/September2025/#sec-Response-Format>
+
+use supergraph::{
+    ids::ReadId,
+    plan::{EntityBatch, shape::Shape},
+};
+
+use super::{
+    decode::{Decoder, Input},
+    merge::{Blame, fail, share},
+    represent::{Member, Representations},
+    scan::Malformed,
+    store::{ObjectId, Store},
+};
+
+/// What a body had besides the values that were decoded.
+#[derive(Clone, Copy, Debug)]
+pub struct Envelope<'a> {
+    /// The text of `errors`, if any.
+    pub errors: Option<&'a [u8]>,
+    /// What `data` was.
+    pub data: Data,
+}
+
+/// What `data` was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// Not there.
+    Missing,
+    /// `null`.
+    Null,
+    /// Decoded.
+    Taken,
+}
+
+/// What a fetch fills.
+#[derive(Debug)]
+pub enum Targets<'a> {
+    /// These objects, all with `data` itself.
+    Root(ReadId, Vec<ObjectId>),
+    /// The objects of each batch.
+    Entities(Vec<(&'a EntityBatch, Representations)>),
+}
+
+impl<'a> Targets<'a> {
+    /// Every object with the read that fills it.
+    pub fn iter(&self) -> impl Iterator<Item = (ReadId, ObjectId)> + '_ {
+        let (root, batches) = match self {
+            Self::Root(read, objects) => (Some((read, objects)), &[][..]),
+            Self::Entities(batches) => (None, batches.as_slice()),
+        };
+        let root = root.into_iter().flat_map(|(read, objects)| objects.iter().map(|object| (*read, *object)));
+        root.chain(batches.iter().flat_map(|(batch, all)| all.members.iter().filter_map(|member| filled(batch, *member))))
+    }
+
+    /// The objects that item `index` of the `_entities` field `key` belongs to.
+    pub fn members(&self, key: &str, index: u64) -> impl Iterator<Item = (ReadId, ObjectId)> + '_ {
+        let batches = match self {
+            Self::Root(..) => &[][..],
+            Self::Entities(batches) => batches.as_slice(),
+        };
+        let batch = batches.iter().find(|(batch, _)| *batch.key == *key);
+        batch.into_iter().flat_map(move |(batch, all)| {
+            all.members_of(index).iter().filter_map(|member| filled(batch, *member))
+        })
+    }
+}
+
+impl Representations {
+    /// The objects with the representation of this number.
+    pub fn members_of(&self, representation: u64) -> &[Member] {
+        let start = self.members.partition_point(|member| u64::from(member.representation) < representation);
+        let end = self.members.partition_point(|member| u64::from(member.representation) <= representation);
+        self.members.get(start..end).unwrap_or_default()
+    }
+}
+
+/// A member's object and the read that fills it.
+pub fn filled(batch: &EntityBatch, member: Member) -> Option<(ReadId, ObjectId)> {
+    batch.at.get(member.position as usize).map(|position| (position.read, member.object))
+}
+
+/// Decodes a body into the objects of `targets`.
+///
+/// # Errors
+/// The body is not a GraphQL response: not JSON, keys that come twice, or not one entity for each representation. Some values may
+/// have been decoded before that was seen.
+pub fn decode<'a>(input: Input<'a>, store: &mut Store, targets: &Targets<'_>) -> Result<Envelope<'a>, Malformed> {
+    let mut envelope = Envelope { errors: None, data: Data::Missing };
+    let mut decoder = Decoder::new(input, store);
+    decoder.scan().expect(b'{')?;
+    let mut is_open = !decoder.scan().take(b'}');
+    while is_open {
+        match decoder.scan().key()? {
+            b"data" if envelope.data != Data::Missing => return Err(Malformed),
+            b"data" => envelope.data = decode_data(&mut decoder, input, targets)?,
+            b"errors" if envelope.errors.is_some() => return Err(Malformed),
+            b"errors" => {
+                let start = decoder.scan().position();
+                let first = decoder.scan().value()?;
+                let end = decoder.scan().position();
+                envelope.errors = (first != b'n').then(|| decoder.scan().slice(start, end));
+            }
+            _ => {
+                decoder.scan().value()?;
+            }
+        }
+        is_open = decoder.scan().more(b'}')?;
+    }
+    decoder.scan().end()?;
+    Ok(envelope)
+}
+
+fn decode_data(decoder: &mut Decoder<'_, '_>, input: Input<'_>, targets: &Targets<'_>) -> Result<Data, Malformed> {
+    match decoder.scan().peek() {
+        b'{' => {}
+        b'n' => {
+            decoder.scan().value()?;
+            return Ok(Data::Null);
+        }
+        _ => return Err(Malformed),
+    }
+    match targets {
+        Targets::Root(read, objects) => {
+            let Some((first, rest)) = objects.split_first() else {
+                decoder.scan().value()?;
+                return Ok(Data::Taken);
+            };
+            if !decoder.object(*read, *first)? {
+                return Err(Malformed);
+            }
+            for object in rest {
+                share(decoder.store(), input.shape, *read, *first, *object);
+            }
+        }
+        Targets::Entities(batches) => decode_batches(decoder, input, batches)?,
+    }
+    Ok(Data::Taken)
+}
+
+fn decode_batches(decoder: &mut Decoder<'_, '_>, input: Input<'_>, batches: &[(&EntityBatch, Representations)]) -> Result<(), Malformed> {
+    let mut taken = vec![false; batches.len()];
+    decoder.scan().expect(b'{')?;
+    let mut is_open = !decoder.scan().take(b'}');
+    while is_open {
+        let key = decoder.scan().key()?;
+        let found = batches.iter().zip(&mut taken).find(|((batch, _), _)| batch.key.as_bytes() == key);
+        match found {
+            Some((_, true)) => return Err(Malformed),
+            Some(((batch, all), taken)) => {
+                *taken = true;
+                decode_entities(decoder, input, batch, all)?;
+            }
+            None => {
+                decoder.scan().value()?;
+            }
+        }
+        is_open = decoder.scan().more(b'}')?;
+    }
+    Ok(())
+}
+
+/// Decodes the list of entities: item *i* into every object of representation *i*.
+fn decode_entities(decoder: &mut Decoder<'_, '_>, input: Input<'_>, batch: &EntityBatch, all: &Representations) -> Result<(), Malformed> {
+    if decoder.scan().peek() == b'n' {
+        return decoder.scan().value().map(drop);
+    }
+    decoder.scan().expect(b'[')?;
+    let mut is_open = !decoder.scan().take(b']');
+    let mut members = all.members.as_slice();
+    let mut index = 0;
+    while is_open {
+        let own = members.iter().take_while(|member| member.representation == index).count();
+        let (of_item, rest) = members.split_at(own);
+        members = rest;
+        decode_entity(decoder, input, batch, of_item)?;
+        index += 1;
+        is_open = decoder.scan().more(b']')?;
+    }
+    // With one too many or too few nobody knows which item belongs to whom.
+    if index == all.count { Ok(()) } else { Err(Malformed) }
+}
+
+fn decode_entity(decoder: &mut Decoder<'_, '_>, input: Input<'_>, batch: &EntityBatch, members: &[Member]) -> Result<(), Malformed> {
+    let first_byte = decoder.scan().peek();
+    if first_byte == b'n' || members.is_empty() {
+        return decoder.scan().value().map(drop);
+    }
+    let start = decoder.scan().position();
+    for of_position in members.chunk_by(|one, other| one.position == other.position) {
+        let mut objects = of_position.iter().filter_map(|member| filled(batch, *member));
+        let Some((read, first)) = objects.next() else { return Err(Malformed) };
+        decoder.scan().seek(start);
+        let is_fitting = match first_byte {
+            b'{' => decoder.object(read, first)?,
+            _ => decoder.scan().value().map(|_| false)?,
+        };
+        let blame = Blame { failure: input.mismatch, since: None };
+        if !is_fitting {
+            fail(decoder.store(), input.shape, read, first, blame);
+        }
+        for (read, object) in objects {
+            spread(decoder.store(), input.shape, (read, first, object), is_fitting.then_some(()).ok_or(blame));
+        }
+    }
+    Ok(())
+}
+
+/// Gives another object of the same representation what the first one got.
+fn spread(store: &mut Store, shape: &Shape, (read, first, object): (ReadId, ObjectId, ObjectId), outcome: Result<(), Blame>) {
+    match outcome {
+        Ok(()) => share(store, shape, read, first, object),
+        Err(blame) => fail(store, shape, read, object, blame),
+    }
+}

@@ -1,0 +1,240 @@
+//! Fetch: one subgraph request of a plan, from what it needs in the store to what it leaves there.
+//!
+//! Relies on `represent`, `answer`, `errors` and `upstream`; relied on by `execute`.
+
+use std::time::{Duration, Instant};
+
+use apollo_compiler::response::JsonMap;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use serde_json::Value as Json;
+use supergraph::{
+    ids::{FetchId, ReadId, SubgraphId},
+    plan::{Fetch, OperationKind, Target},
+};
+
+use super::{
+    Subgraph,
+    answer::{self, Data, Targets, filled},
+    decode::Input,
+    errors::{self, MAX_ERRORS_PER_ANSWER, Service, Step},
+    merge::Blame,
+    represent::{Representations, represent},
+    run::Run,
+    store::{BodyId, Checkpoint, FailureId, ObjectId},
+};
+use crate::{
+    body::Body,
+    error::{Error, ErrorKind},
+    exchange::Exchange,
+    upstream::Call,
+};
+
+/// A fetch that can be sent.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    /// Which.
+    pub id: FetchId,
+    /// Its request body.
+    pub body: Bytes,
+    /// What its answer fills.
+    pub targets: Targets<'a>,
+}
+
+/// A fetch that has been answered, or not.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    /// Which.
+    pub id: FetchId,
+    /// What the answer fills.
+    pub targets: Targets<'a>,
+    /// The answer.
+    pub reply: Result<http::Response<Bytes>, Error>,
+    /// How long it took.
+    pub time: Duration,
+}
+
+/// Builds the request of a fetch; `None` when there is nothing to ask.
+pub fn build<'a>(run: &mut Run<'a>, id: FetchId) -> Option<Outgoing<'a>> {
+    let plan = run.request.plan;
+    let fetch = plan.plan.fetches.get(id)?;
+    if fetch.condition.is_some_and(|id| !super::holds(&run.conditions, id)) {
+        return None;
+    }
+    let targets = match &fetch.target {
+        Target::Root { layout, read } => Targets::Root(*read, run.store.objects_of(*layout).to_vec()),
+        Target::Entities(batches) => {
+            let represented = |batch| (batch, represent(&run.store, run.request.types, batch, &run.conditions));
+            Targets::Entities(batches.iter().map(represented).collect())
+        }
+    };
+    if let Targets::Entities(batches) = &targets {
+        leave_out(run, batches);
+    }
+    let is_needed = match &targets {
+        Targets::Root(_, objects) => !objects.is_empty(),
+        Targets::Entities(batches) => batches.iter().any(|(_, all)| all.count > 0),
+    };
+    is_needed.then(|| Outgoing { id, body: body(plan.head_of(id), fetch, run.request.variables, &targets), targets })
+}
+
+/// Marks what objects without a representation miss because something that they need failed.
+fn leave_out(run: &mut Run<'_>, batches: &[(&supergraph::plan::EntityBatch, Representations)]) {
+    for (batch, all) in batches {
+        for (member, failure) in &all.failed {
+            if let Some((read, object)) = filled(batch, *member) {
+                run.fail((read, object), Blame { failure: *failure, since: None });
+            }
+        }
+    }
+}
+
+/// The request body: the head, the client's variables that the document uses, and the representations.
+fn body(head: &[u8], fetch: &Fetch, variables: &JsonMap, targets: &Targets<'_>) -> Bytes {
+    let batches = match targets {
+        Targets::Root(..) => &[][..],
+        Targets::Entities(batches) => batches.as_slice(),
+    };
+    let size: usize = batches.iter().map(|(batch, all)| batch.variable.len() + all.json.len() + 4).sum();
+    let mut out = Vec::with_capacity(head.len() + size + 32);
+    out.extend_from_slice(head);
+    let mut is_first = true;
+    let mut name = |out: &mut Vec<u8>, name: &str| {
+        out.extend_from_slice(if is_first { b",\"variables\":{\"" } else { b",\"" });
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":");
+        is_first = false;
+    };
+    for (key, value) in fetch.variables.iter().filter_map(|key| variables.get(&**key).map(|value| (key, value))) {
+        name(&mut out, key);
+        // Writing JSON into memory cannot fail.
+        let _ = serde_json::to_writer(&mut out, value);
+    }
+    for (batch, all) in batches {
+        name(&mut out, &batch.variable);
+        out.extend_from_slice(&all.json);
+    }
+    if !is_first {
+        out.push(b'}');
+    }
+    out.push(b'}');
+    out.into()
+}
+
+/// Sends a fetch and waits for its whole answer.
+pub async fn send<'a>(exchange: &Exchange, subgraph: &Subgraph, kind: OperationKind, outgoing: Outgoing<'a>) -> Incoming<'a> {
+    let started = Instant::now();
+    let span = exchange.span.as_ref().map(|span| {
+        let span = span.child("fetch");
+        span.rename(format!("fetch {}", subgraph.name));
+        span.set("subgraph.name", subgraph.name.to_string());
+        span
+    });
+    let mut request = Request::new(Body::full(outgoing.body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = subgraph.upstream.uri().clone();
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/graphql-response+json, application/json;q=0.9"));
+    *request.headers_mut() = headers;
+    let deadline = exchange.deadline.min(started + subgraph.timeout);
+    let call = Call { request, deadline, is_idempotent: kind == OperationKind::Query, span: span.clone() };
+    let reply = subgraph.upstream.fetch(exchange, call, subgraph.max_response_bytes).await;
+    if let (Some(span), Err(error)) = (&span, &reply) {
+        span.fail(error.kind.code());
+    }
+    Incoming { id: outgoing.id, targets: outgoing.targets, reply, time: started.elapsed() }
+}
+
+/// Takes what a subgraph answered into the store.
+pub fn finish(run: &mut Run<'_>, subgraph: SubgraphId, targets: &Targets<'_>, reply: Result<http::Response<Bytes>, Error>) {
+    let Some(service) = run.request.services.get(subgraph) else { return };
+    let taken = reply.and_then(|reply| {
+        let status = reply.status();
+        take(run, service, targets, reply.into_body()).map_err(|reason| {
+            let detail = if status.is_success() { reason.to_owned() } else { format!("{reason}; its status was {status}") };
+            Error::new(ErrorKind::UpstreamInvalid, detail)
+        })
+    });
+    if let Err(error) = taken {
+        tracing::warn!(subgraph = &*service.name, %error, "a fetch failed");
+        let failure = run.failures.add(service.unanswered(&error));
+        blame_all(run, targets, failure, None);
+    }
+}
+
+/// Decodes an answer; when it is none, everything that came from it is taken back.
+fn take(run: &mut Run<'_>, service: &Service, targets: &Targets<'_>, text: Bytes) -> Result<(), &'static str> {
+    std::str::from_utf8(&text).map_err(|_| "its answer is not UTF-8")?;
+    let body = run.store.add_body(text.clone()).ok_or("its answer is too large")?;
+    let mismatch = run.failures.add(service.mismatch());
+    let before = run.store.checkpoint();
+    let input = Input { text: &text, body, shape: run.shape(), types: run.request.types, mismatch };
+    let envelope = answer::decode(input, &mut run.store, targets);
+    let errors = match &envelope {
+        Ok(envelope) => envelope.errors.map_or(Ok(Vec::new()), serde_json::from_slice::<Vec<Json>>),
+        Err(_) => Ok(Vec::new()),
+    };
+    let (Ok(envelope), Ok(errors)) = (envelope, errors) else {
+        run.store.forget_since(before, run.shape().layouts.len());
+        let failure = run.failures.add(service.unanswered(&Error::new(ErrorKind::UpstreamInvalid, "")));
+        blame_all(run, targets, failure, Some((body, before)));
+        tracing::warn!(subgraph = &*service.name, "a subgraph's answer is not a GraphQL response");
+        return Ok(());
+    };
+    if errors.is_empty() {
+        return if envelope.data == Data::Taken { Ok(()) } else { Err("its answer has neither data nor errors") };
+    }
+    report(run, service, targets, (errors, envelope.data));
+    Ok(())
+}
+
+/// Marks everything that the fetch should have filled and did not.
+fn blame_all(run: &mut Run<'_>, targets: &Targets<'_>, failure: FailureId, since: Option<(BodyId, Checkpoint)>) {
+    for (read, object) in targets.iter() {
+        run.fail((read, object), Blame { failure, since });
+    }
+}
+
+/// Puts the errors of an answer where they belong.
+fn report(run: &mut Run<'_>, service: &Service, targets: &Targets<'_>, (errors, data): (Vec<Json>, Data)) {
+    let silent = run.failures.add(service.silent());
+    let mut unplaced = Vec::new();
+    for error in errors.iter().take(MAX_ERRORS_PER_ANSWER) {
+        let path = errors::path_of(error);
+        let hit: Vec<(ReadId, ObjectId)> = match (targets, path.as_slice()) {
+            (Targets::Root(..), [_, ..]) => targets.iter().collect(),
+            (Targets::Entities(_), [Step::Key(key), Step::Index(index), ..]) => targets.members(key, *index).collect(),
+            _ => Vec::new(),
+        };
+        let below = match targets {
+            Targets::Root(..) => &path[..],
+            Targets::Entities(_) => path.get(2..).unwrap_or_default(),
+        };
+        let failure = service.reported(error);
+        if hit.is_empty() {
+            unplaced.push(run.failures.add(failure));
+            continue;
+        }
+        let mut latest: Option<FailureId> = None;
+        for target in hit {
+            let (place, below) = errors::locate(&run.store, run.shape(), target, below);
+            // Objects that share an entity share its error, which is then reported a limited number of times.
+            let same = latest.filter(|id| run.failures.get(*id).is_some_and(|failure| failure.below == below));
+            let id = same.unwrap_or_else(|| run.failures.add(errors::Failure { below, ..failure.clone() }));
+            latest = Some(id);
+            run.store.faults.entry(place).or_default().push(id);
+            if let Targets::Entities(_) = targets {
+                run.fail(target, Blame { failure: silent, since: None });
+            }
+        }
+    }
+    if data == Data::Taken {
+        run.loose.extend(unplaced);
+        return;
+    }
+    // Nothing came: what an error without a place explains, and what others have explained already.
+    let failure = unplaced.first().copied().unwrap_or(silent);
+    blame_all(run, targets, failure, None);
+    run.loose.extend(unplaced.into_iter().skip(1));
+}

@@ -1,0 +1,107 @@
+//! Prepared: a plan with everything about its execution that can be computed before the first request.
+//!
+//! Relied on by `execute` and by the plan cache, which keeps it. Relies on `supergraph::plan`.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use supergraph::{
+    ids::{FetchId, Id, IdVec, LayoutId},
+    plan::{Fetch, Plan},
+};
+
+/// Least capacity of a new buffer.
+const MIN_CAPACITY: usize = 512;
+/// Most bytes or slots that are reserved ahead: one huge answer must not make all later ones expensive.
+const MAX_CAPACITY: usize = 1 << 20;
+
+/// A plan that is ready to be run.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The plan.
+    pub plan: Plan,
+    /// For each fetch, its request body up to the variables.
+    heads: IdVec<FetchId, Box<[u8]>>,
+    /// For each layout, `,"key":` of its fields.
+    keys: IdVec<LayoutId, Vec<Box<[u8]>>>,
+    /// For each fetch, the fetches that wait for it.
+    dependents: IdVec<FetchId, Vec<FetchId>>,
+    /// Size of the latest answer, and number of slots it took.
+    sizes: (AtomicUsize, AtomicUsize),
+}
+
+impl Prepared {
+    /// Prepares a plan.
+    pub fn new(plan: Plan) -> Self {
+        let mut prepared =
+            Self { heads: IdVec::default(), keys: IdVec::default(), dependents: IdVec::default(), sizes: Default::default(), plan };
+        for (_, fetch) in prepared.plan.fetches.iter() {
+            prepared.heads.push(head(fetch));
+            prepared.dependents.push(Vec::new());
+        }
+        for (id, fetch) in prepared.plan.fetches.iter() {
+            for before in &fetch.after {
+                if let Some(dependents) = prepared.dependents.get_mut(*before) {
+                    dependents.push(id);
+                }
+            }
+        }
+        for (_, layout) in prepared.plan.shape.layouts.iter() {
+            let key = |key: &str| format!(",{}:", serde_json::Value::from(key)).into_bytes().into();
+            prepared.keys.push(layout.fields.iter().map(|field| key(&field.key)).collect());
+        }
+        prepared
+    }
+
+    /// A fetch's request body up to the variables: an open object.
+    pub fn head_of(&self, fetch: FetchId) -> &[u8] {
+        self.heads.get(fetch).map_or(&[], |head| head)
+    }
+
+    /// `,"key":` for each field of a layout.
+    pub fn keys_of(&self, layout: LayoutId) -> &[Box<[u8]>] {
+        self.keys.get(layout).map_or(&[], Vec::as_slice)
+    }
+
+    /// The fetches that wait for this one.
+    pub fn dependents_of(&self, fetch: FetchId) -> &[FetchId] {
+        self.dependents.get(fetch).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many fetches each fetch waits for.
+    pub fn waiting(&self) -> Vec<usize> {
+        let mut waiting = vec![0; self.plan.fetches.len()];
+        for (_, dependents) in self.dependents.iter() {
+            for dependent in dependents {
+                if let Some(count) = waiting.get_mut(dependent.index()) {
+                    *count += 1;
+                }
+            }
+        }
+        waiting
+    }
+
+    /// A good capacity for the answer: what the latest one took, and a little more.
+    pub fn expected_bytes(&self) -> usize {
+        let latest = self.sizes.0.load(Ordering::Relaxed);
+        (latest + latest / 16).clamp(MIN_CAPACITY, MAX_CAPACITY)
+    }
+
+    /// A good capacity for the store's rows.
+    pub fn expected_slots(&self) -> usize {
+        self.sizes.1.load(Ordering::Relaxed).min(MAX_CAPACITY)
+    }
+
+    /// Remembers how large an answer was.
+    pub fn learn(&self, bytes: usize, slots: usize) {
+        self.sizes.0.store(bytes, Ordering::Relaxed);
+        self.sizes.1.store(slots, Ordering::Relaxed);
+    }
+}
+
+fn head(fetch: &Fetch) -> Box<[u8]> {
+    let mut head = format!("{{\"query\":{}", serde_json::Value::from(fetch.document.as_str()));
+    if let Some(name) = &fetch.operation_name {
+        head.push_str(&format!(",\"operationName\":{}", serde_json::Value::from(name.as_str())));
+    }
+    head.into_bytes().into()
+}
