@@ -2,10 +2,10 @@
 //!
 //! Relies on apollo-compiler; `subgraph` and `model` rely on it. Spec: <https://spec.graphql.org/draft/#sec-Language>
 
-use apollo_compiler::{Schema, ast};
 use apollo_compiler::diagnostic::ToCliReport;
 use apollo_compiler::parser::{Parser, SourceMap};
 use apollo_compiler::validation::DiagnosticList;
+use apollo_compiler::{Schema, ast};
 
 /// Nesting of values, types and selection sets beyond which a document is refused.
 pub const MAX_DEPTH: usize = 200;

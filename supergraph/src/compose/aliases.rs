@@ -27,8 +27,12 @@ pub(crate) struct Aliases {
 impl Aliases {
     /// Prepares the decision: `names` are the elements of all subgraphs.
     pub(crate) fn new(candidates: &[Candidate], names: impl IntoIterator<Item = String>) -> Self {
-        let mut aliases =
-            Self { conflicts: FxHashMap::default(), taken: FxHashSet::default(), names: names.into_iter().collect(), generated: 0 };
+        let mut aliases = Self {
+            conflicts: FxHashMap::default(),
+            taken: FxHashSet::default(),
+            names: names.into_iter().collect(),
+            generated: 0,
+        };
         aliases.taken.extend(["link".to_owned(), "join".to_owned()]);
         aliases.names.extend(["link".to_owned(), "join".to_owned()]);
         for candidate in candidates {
@@ -81,7 +85,8 @@ impl Aliases {
         const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
         const FIRST: &str = "_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
         let ends = |name: &str| name.char_indices().map(|(at, character)| at + character.len_utf8()).collect::<Vec<_>>();
-        let prefixes: FxHashSet<&str> = self.names.iter().flat_map(|name| ends(name).into_iter().filter_map(|end| name.get(..end))).collect();
+        let prefixes: FxHashSet<&str> =
+            self.names.iter().flat_map(|name| ends(name).into_iter().filter_map(|end| name.get(..end))).collect();
         let mut queue = std::collections::VecDeque::from([String::new()]);
         while let Some(prefix) = queue.pop_front() {
             let following = if prefix.is_empty() { FIRST.to_owned() } else { format!("{LETTERS}0123456789") };

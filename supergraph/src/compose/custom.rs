@@ -114,7 +114,9 @@ pub(crate) fn read(subgraphs: &[Subgraph], diagnoses: &mut Diagnoses<'_>) -> Cus
             match item(subgraphs, graph, application) {
                 Ok(item) => items.push(item),
                 Err(Refusal::Error(message)) => diagnoses.error(ERROR, message, &[(graph, application.location())]),
-                Err(Refusal::Hint(message)) => diagnoses.hint("DIRECTIVE_COMPOSITION_INFO", message, &[(graph, application.location())]),
+                Err(Refusal::Hint(message)) => {
+                    diagnoses.hint("DIRECTIVE_COMPOSITION_INFO", message, &[(graph, application.location())])
+                }
             }
         }
     }
@@ -149,7 +151,9 @@ fn item(subgraphs: &[Subgraph], graph: Graph, application: &Node<Directive>) -> 
     let owner = &subgraph.name;
     let argument = application.specified_argument_by_name("name").and_then(|value| value.as_str()).unwrap_or_default();
     if argument.is_empty() {
-        return error(format!("@composeDirective in subgraph \"{owner}\" names no directive. Write @composeDirective(name: \"@yours\")."));
+        return error(format!(
+            "@composeDirective in subgraph \"{owner}\" names no directive. Write @composeDirective(name: \"@yours\")."
+        ));
     }
     let Some(here) = argument.strip_prefix('@') else {
         return error(format!(
@@ -167,14 +171,19 @@ fn item(subgraphs: &[Subgraph], graph: Graph, application: &Node<Directive>) -> 
         ));
     };
     let Some(name) = origin.name else {
-        return error(format!("\"{argument}\" in subgraph \"{owner}\" cannot be composed: the specification's directive was imported under another name."));
+        return error(format!(
+            "\"{argument}\" in subgraph \"{owner}\" cannot be composed: the specification's directive was imported under another name."
+        ));
     };
     if is_own(&origin.link.identity) {
-        let by_default = COMPOSED_BY_DEFAULT.into_iter().any(|directive| subgraph.directive(directive).is_some_and(|name| name == here));
+        let by_default =
+            COMPOSED_BY_DEFAULT.into_iter().any(|directive| subgraph.directive(directive).is_some_and(|name| name == here));
         return Err(if by_default {
             Refusal::Hint(format!("\"{argument}\" in subgraph \"{owner}\" is composed anyway. Remove its @composeDirective."))
         } else {
-            Refusal::Error(format!("\"{argument}\" in subgraph \"{owner}\" cannot be composed: it is a directive of federation itself. Remove its @composeDirective."))
+            Refusal::Error(format!(
+                "\"{argument}\" in subgraph \"{owner}\" cannot be composed: it is a directive of federation itself. Remove its @composeDirective."
+            ))
         });
     }
     for directive in [FederationDirective::Tag, FederationDirective::Inaccessible] {
@@ -219,20 +228,25 @@ fn newest(subgraphs: &[Subgraph], identity: &str, items: &[Item], diagnoses: &mu
             Some((graph, subgraph.links.by_identity(identity)?, is_composed))
         })
         .collect();
-    let at: Vec<At> =
-        linked.iter().map(|(graph, link, _)| (*graph, link.directive.as_ref().and_then(|directive| directive.location()))).collect();
+    let at: Vec<At> = linked
+        .iter()
+        .map(|(graph, link, _)| (*graph, link.directive.as_ref().and_then(|directive| directive.location())))
+        .collect();
     let mut all = linked.iter();
     let &(_, mut best, mut best_is_composed) = all.next()?;
     let mut has_hinted = false;
     for &(_, link, is_composed) in all {
         let differs = best.version.major != link.version.major;
         if differs && best_is_composed && is_composed {
-            let message = format!("{identity} is composed in several major versions. Link the same major version in every subgraph that composes its directives.");
+            let message = format!(
+                "{identity} is composed in several major versions. Link the same major version in every subgraph that composes its directives."
+            );
             diagnoses.error(ERROR, message, &at);
             return None;
         }
         if differs && !has_hinted {
-            let message = format!("{identity} is linked in several major versions; only the composed one goes into the supergraph.");
+            let message =
+                format!("{identity} is linked in several major versions; only the composed one goes into the supergraph.");
             diagnoses.hint("DIRECTIVE_COMPOSITION_INFO", message, &at);
             has_hinted = true;
         }
@@ -261,7 +275,10 @@ fn clashing(items: &[Item], diagnoses: &mut Diagnoses<'_>) -> Vec<String> {
         let earlier = items.iter().take(position).filter(|other| other.here == item.here);
         let clashes = earlier.into_iter().any(|other| other.name != item.name || other.identity != item.identity);
         if clashes && !refused.contains(&item.here) {
-            let message = format!("\"@{}\" is composed from different directives in different subgraphs. Import them under different names.", item.here);
+            let message = format!(
+                "\"@{}\" is composed from different directives in different subgraphs. Import them under different names.",
+                item.here
+            );
             let at: Vec<At> = items.iter().filter(|other| other.here == item.here).map(|other| other.at).collect();
             diagnoses.error(ERROR, message, &at);
             refused.push(item.here.clone());
@@ -281,7 +298,8 @@ fn renamed(subgraphs: &[Subgraph], items: &[Item], diagnoses: &mut Diagnoses<'_>
         let Some(first) = group.first() else { continue };
         if group.iter().any(|item| item.here != first.here) {
             let distribution = diagnoses.distribution(group.iter().map(|item| (item.graph, format!("\"@{}\"", item.here))));
-            let message = format!("\"@{name}\" of {identity} is composed under different names: {distribution}. Import it under one name.");
+            let message =
+                format!("\"@{name}\" of {identity} is composed under different names: {distribution}. Import it under one name.");
             let at: Vec<At> = group.iter().map(|item| item.at).collect();
             diagnoses.error(ERROR, message, &at);
             refused.extend(group.iter().map(|item| item.here.clone()));

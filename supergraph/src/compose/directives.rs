@@ -85,7 +85,9 @@ impl<'a> Merger<'a> {
         for (argument, strategy) in federation.strategies {
             let given: Vec<&Node<Value>> = distinct
                 .iter()
-                .filter_map(|(graph, directive, _)| values::effective(directive, self.definition(*graph, &directive.name), argument))
+                .filter_map(|(graph, directive, _)| {
+                    values::effective(directive, self.definition(*graph, &directive.name), argument)
+                })
                 .collect();
             if let (Some(value), Ok(name)) = (strategy.merge(&given), Name::new(argument)) {
                 arguments.push(Node::new(Argument { name, value }));
@@ -95,7 +97,8 @@ impl<'a> Merger<'a> {
     }
 
     fn hint_strategies(&mut self, element: &dyn Fn() -> String, found: &Applications<'a>, federation: &SpecDirective) {
-        let rules: Vec<String> = federation.strategies.iter().map(|(argument, strategy)| format!("{argument}: {}", strategy.name())).collect();
+        let rules: Vec<String> =
+            federation.strategies.iter().map(|(argument, strategy)| format!("{argument}: {}", strategy.name())).collect();
         let message = format!(
             "@{} is applied to \"{}\" with different arguments; they are merged ({}).",
             federation.name,
@@ -107,17 +110,25 @@ impl<'a> Merger<'a> {
 
     fn hint_majority(&mut self, element: &dyn Fn() -> String, found: &Applications<'a>, winner: &Node<Directive>) {
         let distribution = self.diagnoses.distribution(found.iter().map(|(graph, directive)| (*graph, directive.to_string())));
-        let message = format!("\"{}\" has {distribution}; the supergraph takes {winner}. Apply it with the same arguments everywhere.", element());
+        let message = format!(
+            "\"{}\" has {distribution}; the supergraph takes {winner}. Apply it with the same arguments everywhere.",
+            element()
+        );
         self.diagnoses.hint("INCONSISTENT_NON_REPEATABLE_DIRECTIVE_ARGUMENTS", message, &places(found));
     }
 
     /// What is carried along as `@join__directive`: everything of the connect specification, and what `features` says.
-    pub(crate) fn join_directives(&self, sources: impl Iterator<Item = (Graph, Vec<&'a Node<Directive>>)>) -> Vec<Node<Directive>> {
+    pub(crate) fn join_directives(
+        &self,
+        sources: impl Iterator<Item = (Graph, Vec<&'a Node<Directive>>)>,
+    ) -> Vec<Node<Directive>> {
         let mut joined: Vec<Joined<'a>> = Vec::new();
         for (graph, directives) in sources {
             for directive in directives {
                 let Some(name) = self.joined_name(graph, directive) else { continue };
-                let same = joined.iter_mut().find(|other| other.name == name && values::same_application((other.directive, None), (directive, None)));
+                let same = joined
+                    .iter_mut()
+                    .find(|other| other.name == name && values::same_application((other.directive, None), (directive, None)));
                 match same {
                     Some(other) => other.graphs.push(graph),
                     None => joined.push(Joined { name, directive, graphs: vec![graph] }),
@@ -133,7 +144,8 @@ impl<'a> Merger<'a> {
         let origin = links.origin_of_directive(&directive.name);
         if let Some(origin) = origin.filter(|origin| origin.link.identity == link::LINK && origin.name.is_some()) {
             let url = values::written(directive, "url").and_then(|value| values::text(value))?;
-            let is_connect = origin.name == Some("link") && url.strip_prefix(link::CONNECT).is_some_and(|rest| rest.starts_with("/v"));
+            let is_connect =
+                origin.name == Some("link") && url.strip_prefix(link::CONNECT).is_some_and(|rest| rest.starts_with("/v"));
             return is_connect.then(|| directive.name.to_string());
         }
         if origin.is_some_and(|origin| origin.link.identity == link::CONNECT) {
@@ -152,7 +164,8 @@ impl<'a> Merger<'a> {
     fn join_directive(&self, joined: &Joined<'a>) -> Node<Directive> {
         let graphs = joined.graphs.iter().filter_map(|graph| self.merged.graphs.get(*graph));
         let graphs = graphs.map(|graph| Node::new(Value::Enum(graph.value.clone()))).collect();
-        let arguments = joined.directive.arguments.iter().map(|argument| (argument.name.clone(), argument.value.clone())).collect();
+        let arguments =
+            joined.directive.arguments.iter().map(|argument| (argument.name.clone(), argument.value.clone())).collect();
         values::application(
             name!("join__directive"),
             vec![

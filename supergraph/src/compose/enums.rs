@@ -6,9 +6,9 @@ use super::merge::Merger;
 use super::merged::{Graph, Map, MergedValue};
 use super::objects::places;
 use super::sources::TypeSources;
+use apollo_compiler::Name;
 use apollo_compiler::ast::EnumValueDefinition;
 use apollo_compiler::schema::{Component, ExtendedType};
-use apollo_compiler::Name;
 
 /// Where an element uses an enum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,8 @@ impl<'a> Merger<'a> {
     pub(crate) fn merge_enum(&mut self, name: &Name, sources: &TypeSources<'a>) {
         let usage = self.enum_uses.remove(name);
         if usage.is_none() {
-            let message = format!("Enum \"{name}\" is used nowhere; the supergraph has all its values. Remove it if nothing needs it.");
+            let message =
+                format!("Enum \"{name}\" is used nowhere; the supergraph has all its values. Remove it if nothing needs it.");
             self.diagnoses.hint("UNUSED_ENUM_TYPE", message, &places(sources));
         }
         let usage = usage.unwrap_or_default();
@@ -63,7 +64,9 @@ impl<'a> Merger<'a> {
             }
         }
         if merged.is_empty() {
-            let message = format!("Enum \"{name}\" has no value that every subgraph defining it has, so nothing is left of it. Give it a common value.");
+            let message = format!(
+                "Enum \"{name}\" has no value that every subgraph defining it has, so nothing is left of it. Give it a common value."
+            );
             self.diagnoses.error("EMPTY_MERGED_ENUM_TYPE", message, &places(sources));
         }
         if let Some(ty) = self.merged.types.get_mut(name) {
@@ -82,7 +85,9 @@ impl<'a> Merger<'a> {
         let coordinate = || format!("{name}.{value}");
         let described = value_sources.iter().map(|(graph, value)| (*graph, value.description.as_ref(), value.location()));
         let description = self.merge_description(|| format!("Enum value \"{name}.{value}\""), described);
-        let found = self.mergeable(value_sources.iter().flat_map(|(graph, value)| value.directives.iter().map(|directive| (*graph, directive))));
+        let found = self.mergeable(
+            value_sources.iter().flat_map(|(graph, value)| value.directives.iter().map(|directive| (*graph, directive))),
+        );
         let is_inaccessible = found.iter().any(|(_, directive)| Some(&directive.name) == self.features.inaccessible.as_ref());
         let applied = self.merge_applied(&coordinate, found);
         let joins = value_sources.iter().map(|(graph, _)| *graph).collect();
@@ -113,7 +118,9 @@ impl<'a> Merger<'a> {
             }
             _ if is_inaccessible => true,
             (Some(_), None) => {
-                let message = format!("Enum value \"{name}.{value}\" is left out: it is in {with} but not in {without}, and the enum is an input.");
+                let message = format!(
+                    "Enum value \"{name}.{value}\" is left out: it is in {with} but not in {without}, and the enum is an input."
+                );
                 self.diagnoses.hint("INCONSISTENT_ENUM_VALUE_FOR_INPUT_ENUM", message, &at);
                 false
             }

@@ -14,13 +14,18 @@ impl<'a> Merger<'a> {
     pub(crate) fn refuse_merged_directives_on_external(&mut self, coordinate: &str, sources: &FieldSources<'a>) {
         for source in sources.definitions.iter().filter(|source| source.facts.is_external) {
             for directive in source.definition.directives.iter() {
-                let is_federation = self.features.is_merged(source.graph, &directive.name) && !self.features.custom.is_composed(source.graph, &directive.name);
+                let is_federation = self.features.is_merged(source.graph, &directive.name)
+                    && !self.features.custom.is_composed(source.graph, &directive.name);
                 if is_federation {
                     let message = format!(
                         "[{}] \"{coordinate}\" is @external, so {directive} has no effect on it. Apply it where the field is resolved.",
                         self.diagnoses.name(source.graph)
                     );
-                    self.diagnoses.error("MERGED_DIRECTIVE_APPLICATION_ON_EXTERNAL", message, &[(source.graph, directive.location())]);
+                    self.diagnoses.error(
+                        "MERGED_DIRECTIVE_APPLICATION_ON_EXTERNAL",
+                        message,
+                        &[(source.graph, directive.location())],
+                    );
                 }
             }
         }
@@ -28,9 +33,11 @@ impl<'a> Merger<'a> {
 
     /// Checks the external definitions of a field against the merged one.
     pub(crate) fn check_external(&mut self, coordinate: &str, sources: &FieldSources<'a>, field: &MergedField, is_equal: bool) {
-        let external: Vec<FieldSource<'a>> = sources.definitions.iter().filter(|source| source.facts.is_external).copied().collect();
+        let external: Vec<FieldSource<'a>> =
+            sources.definitions.iter().filter(|source| source.facts.is_external).copied().collect();
         let fits = |source: &FieldSource<'_>| {
-            source.definition.ty == field.ty || (!is_equal && is_strict_subtype(&self.merged.types, &field.ty, &source.definition.ty))
+            source.definition.ty == field.ty
+                || (!is_equal && is_strict_subtype(&self.merged.types, &field.ty, &source.definition.ty))
         };
         if !external.iter().all(fits) {
             let said = sources.definitions.iter().map(|source| (source.graph, format!("\"{}\"", source.definition.ty)));
@@ -64,7 +71,8 @@ impl<'a> Merger<'a> {
         }
         let names = |merger: &Self, at: &[At]| merger.diagnoses.names(at.iter().map(|(graph, _): &(Graph, _)| *graph));
         if !missing.is_empty() {
-            let message = format!("The @external definition in {} lacks the argument \"{coordinate}\". Add it.", names(self, &missing));
+            let message =
+                format!("The @external definition in {} lacks the argument \"{coordinate}\". Add it.", names(self, &missing));
             self.diagnoses.error("EXTERNAL_ARGUMENT_MISSING", message, &missing);
         }
         if !mistyped.is_empty() {

@@ -130,7 +130,8 @@ fn used_directives(subgraphs: &[Subgraph]) -> Vec<Used> {
         for name in names {
             let Some(origin) = subgraph.links.origin_of_directive(name) else { continue };
             let Some((spec, directive)) = specs::of(&origin) else { continue };
-            let index = found.iter().position(|used| used.spec.identity == spec.identity && used.directive.name == directive.name);
+            let index =
+                found.iter().position(|used| used.spec.identity == spec.identity && used.directive.name == directive.name);
             match index.and_then(|index| found.get_mut(index)) {
                 Some(used) => used.names.push((graph, name.clone())),
                 None => found.push(Used { spec, directive, names: vec![(graph, name.clone())] }),
@@ -210,7 +211,10 @@ fn aliases(subgraphs: &[Subgraph], used: &[Used], composed: &[(crate::subgraph::
         types.chain(subgraph.schema.directive_definitions.keys()).map(Name::to_string)
     });
     let candidates: Vec<Candidate> = candidates.into_values().collect();
-    Aliases::new(&candidates, names.filter(|name| !name.starts_with("__") && !matches!(name.as_str(), "_Any" | "_Service" | "_Entity")))
+    Aliases::new(
+        &candidates,
+        names.filter(|name| !name.starts_with("__") && !matches!(name.as_str(), "_Any" | "_Service" | "_Entity")),
+    )
 }
 
 /// Links the specifications in use and defines all their directives.
@@ -229,7 +233,9 @@ fn add_specs(used: &[Used], merged: &mut Merged, features: &mut Features, aliase
             if used.directive.name == "inaccessible" {
                 features.inaccessible = Some(here.clone());
             }
-            if used.directive.composition == Composition::Merged && here.as_str() != default_name(spec, &namespace, used.directive.name) {
+            if used.directive.composition == Composition::Merged
+                && here.as_str() != default_name(spec, &namespace, used.directive.name)
+            {
                 imports.push((format!("@{}", used.directive.name), format!("@{here}")));
             }
         }

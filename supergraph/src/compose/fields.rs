@@ -25,21 +25,30 @@ impl<'a> Merger<'a> {
             self.refuse_all_external(&coordinate(), sources);
             return None;
         }
-        let resolving: Vec<FieldSource<'a>> = sources.definitions.iter().filter(|source| !source.facts.is_external).copied().collect();
+        let resolving: Vec<FieldSource<'a>> =
+            sources.definitions.iter().filter(|source| !source.facts.is_external).copied().collect();
         let has_external = resolving.len() < sources.definitions.len();
         if has_external {
             self.refuse_merged_directives_on_external(&coordinate(), sources);
         }
         // With an interface object giving the field, all definitions may be external; their type is all there is then.
         let typed = if resolving.is_empty() { &sources.definitions } else { &resolving };
-        let typed: Vec<TypeSource<'_>> =
-            typed.iter().map(|source| TypeSource { graph: source.graph, ty: &source.definition.ty, location: source.definition.location() }).collect();
+        let typed: Vec<TypeSource<'_>> = typed
+            .iter()
+            .map(|source| TypeSource { graph: source.graph, ty: &source.definition.ty, location: source.definition.location() })
+            .collect();
         let (merged_type, is_equal) = self.merge_types(Element::Field, &coordinate, &typed)?;
         let mut field = MergedField::new(merged_type);
         if !resolving.is_empty() {
-            let described = resolving.iter().map(|source| (source.graph, source.definition.description.as_ref(), source.definition.location()));
+            let described = resolving
+                .iter()
+                .map(|source| (source.graph, source.definition.description.as_ref(), source.definition.location()));
             field.description = self.merge_description(|| format!("Field \"{parent}.{name}\""), described);
-            let mut found = self.mergeable(resolving.iter().flat_map(|source| source.definition.directives.iter().map(|directive| (source.graph, directive))));
+            let mut found = self.mergeable(
+                resolving
+                    .iter()
+                    .flat_map(|source| source.definition.directives.iter().map(|directive| (source.graph, directive))),
+            );
             self.access.extend_field(parent, name, &mut found);
             field.applied = self.merge_applied(&coordinate, found);
             field.arguments = self.merge_arguments(parent, name, &resolving);

@@ -44,13 +44,18 @@ impl<'a> Merger<'a> {
     fn check_interface_keys(&mut self, name: &Name, sources: &TypeSources<'a>, implementations: &[Name]) -> bool {
         let mut has_key = false;
         for (graph, definition) in &sources.definitions {
-            let Some(subgraph) = self.subgraphs.get(*graph).filter(|_| matches!(definition, ExtendedType::Interface(_))) else { continue };
+            let Some(subgraph) = self.subgraphs.get(*graph).filter(|_| matches!(definition, ExtendedType::Interface(_))) else {
+                continue;
+            };
             let keys = subgraph.keys(name);
             has_key |= !keys.is_empty();
             let Some(key) = keys.iter().find(|key| key.is_resolvable) else { continue };
             let known = subgraph.implementations(name);
-            let missing: Vec<String> =
-                implementations.iter().filter(|implementation| !known.contains(implementation)).map(|name| format!("\"{name}\"")).collect();
+            let missing: Vec<String> = implementations
+                .iter()
+                .filter(|implementation| !known.contains(implementation))
+                .map(|name| format!("\"{name}\""))
+                .collect();
             if missing.is_empty() {
                 continue;
             }
@@ -68,7 +73,9 @@ impl<'a> Merger<'a> {
     /// A subgraph has an interface object or implementations of the interface, not both.
     fn check_interface_objects(&mut self, name: &Name, sources: &TypeSources<'a>, implementations: &[Name]) {
         for (graph, definition) in &sources.definitions {
-            let Some(subgraph) = self.subgraphs.get(*graph).filter(|subgraph| subgraph.is_interface_object(name)) else { continue };
+            let Some(subgraph) = self.subgraphs.get(*graph).filter(|subgraph| subgraph.is_interface_object(name)) else {
+                continue;
+            };
             let defined: Vec<&Name> = implementations.iter().filter(|name| subgraph.schema.types.contains_key(*name)).collect();
             let Some(first) = defined.first() else { continue };
             let message = format!(
@@ -77,7 +84,11 @@ impl<'a> Merger<'a> {
                 defined.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
             );
             let first = subgraph.schema.types.get(*first).and_then(sources::location_of);
-            self.diagnoses.error("INTERFACE_OBJECT_USAGE_ERROR", message, &[(*graph, sources::location_of(definition)), (*graph, first)]);
+            self.diagnoses.error(
+                "INTERFACE_OBJECT_USAGE_ERROR",
+                message,
+                &[(*graph, sources::location_of(definition)), (*graph, first)],
+            );
         }
     }
 
@@ -146,7 +157,8 @@ impl<'a> Merger<'a> {
         let mut found = Vec::new();
         self.access.extend_field(parent, field, &mut found);
         let mut applied = self.merge_applied(&|| format!("{parent}.{field}"), found);
-        let is_copied = |directive: &&Node<Directive>| directive.name != "join__directive" && !self.access.is_access(&directive.name);
+        let is_copied =
+            |directive: &&Node<Directive>| directive.name != "join__directive" && !self.access.is_access(&directive.name);
         applied.extend(original.iter().filter(is_copied).cloned());
         applied
     }

@@ -75,7 +75,10 @@ pub(crate) fn directives(version: (u32, u32)) -> BTreeMap<&'static str, &'static
         ("join__enumValue", "directive @join__enumValue(graph: join__Graph!) repeatable on ENUM_VALUE"),
         ("join__field", field),
         ("join__graph", "directive @join__graph(name: String!, url: String!) on ENUM_VALUE"),
-        ("join__implements", "directive @join__implements(graph: join__Graph!, interface: String!) repeatable on OBJECT | INTERFACE"),
+        (
+            "join__implements",
+            "directive @join__implements(graph: join__Graph!, interface: String!) repeatable on OBJECT | INTERFACE",
+        ),
         (
             "join__type",
             "directive @join__type(graph: join__Graph!, key: join__FieldSet, extension: Boolean! = false, resolvable: Boolean! = true, \
@@ -148,7 +151,8 @@ pub(crate) fn graph_names(subgraphs: &[Subgraph]) -> Vec<GraphName> {
 fn sanitize(name: &str) -> String {
     let word = |character: char| if character.is_ascii_alphanumeric() || character == '_' { character } else { '_' };
     // The length of the result follows UTF-16 units, because the tools that wrote the first supergraphs counted so.
-    let mut value: String = name.chars().flat_map(|character| std::iter::repeat_n(word(character), character.len_utf16())).collect();
+    let mut value: String =
+        name.chars().flat_map(|character| std::iter::repeat_n(word(character), character.len_utf16())).collect();
     if value.starts_with(|first: char| first.is_ascii_digit()) {
         value.insert(0, '_');
     }

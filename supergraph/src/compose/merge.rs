@@ -88,7 +88,8 @@ impl<'a> Merger<'a> {
             }
         }
         if !self.merged.roots.contains(&Root::Query) {
-            let message = "No subgraph has a query field, and a supergraph needs one. Add a field to \"type Query\" in a subgraph.";
+            let message =
+                "No subgraph has a query field, and a supergraph needs one. Add a field to \"type Query\" in a subgraph.";
             self.diagnoses.error("NO_QUERIES", message.to_owned(), &[]);
         }
         self.copy_interface_object_fields(types);
@@ -99,11 +100,17 @@ impl<'a> Merger<'a> {
         self.check_extensions(name, sources);
         let description = self.merge_description(
             || format!("Type \"{name}\""),
-            sources.definitions.iter().map(|(graph, definition)| (*graph, sources::description_of(definition), sources::location_of(definition))),
+            sources
+                .definitions
+                .iter()
+                .map(|(graph, definition)| (*graph, sources::description_of(definition), sources::location_of(definition))),
         );
-        let mut found = self.mergeable(sources.definitions.iter().flat_map(|(graph, definition)| {
-            sources::directives_of(definition).map(|directive| (*graph, directive))
-        }));
+        let mut found = self.mergeable(
+            sources
+                .definitions
+                .iter()
+                .flat_map(|(graph, definition)| sources::directives_of(definition).map(|directive| (*graph, directive))),
+        );
         if sources.kind == Kind::Interface {
             self.access.extend_type(name, &mut found);
         }
@@ -140,13 +147,15 @@ impl<'a> Merger<'a> {
             self.diagnoses.error("TYPE_KIND_MISMATCH", message, &at);
             return;
         }
-        let is_interface_object = |(graph, _): &(Graph, _)| self.subgraphs.get(*graph).is_some_and(|subgraph| subgraph.is_interface_object(name));
+        let is_interface_object =
+            |(graph, _): &(Graph, _)| self.subgraphs.get(*graph).is_some_and(|subgraph| subgraph.is_interface_object(name));
         if sources.kind == Kind::Interface && sources.definitions.iter().all(is_interface_object) {
             let message = format!(
                 "Type \"{name}\" is an @interfaceObject in {} and an interface nowhere. Define the interface in a subgraph that knows its implementations.",
                 self.diagnoses.names(sources.definitions.iter().map(|(graph, _)| *graph))
             );
-            let at: Vec<_> = sources.definitions.iter().map(|(graph, definition)| (*graph, sources::location_of(definition))).collect();
+            let at: Vec<_> =
+                sources.definitions.iter().map(|(graph, definition)| (*graph, sources::location_of(definition))).collect();
             self.diagnoses.error("INTERFACE_OBJECT_USAGE_ERROR", message, &at);
         }
     }

@@ -186,14 +186,7 @@ pub(crate) struct MergedField {
 impl MergedField {
     /// A field of this type and nothing else.
     pub(crate) fn new(ty: Type) -> Self {
-        Self {
-            description: None,
-            arguments: Map::default(),
-            ty,
-            default: None,
-            applied: Vec::new(),
-            joins: Vec::new(),
-        }
+        Self { description: None, arguments: Map::default(), ty, default: None, applied: Vec::new(), joins: Vec::new() }
     }
 }
 

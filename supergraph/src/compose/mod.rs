@@ -77,7 +77,8 @@ pub fn compose(sources: &[Source]) -> Result<Composition, Vec<Diagnostic>> {
         return Err(errors);
     }
     let supergraph = print::print(&outcome.merged);
-    let document = document::sdl(&supergraph, "supergraph").map_err(|faults| faults.into_iter().map(unreadable).collect::<Vec<_>>())?;
+    let document =
+        document::sdl(&supergraph, "supergraph").map_err(|faults| faults.into_iter().map(unreadable).collect::<Vec<_>>())?;
     let satisfiability = satisfiable::check(&Supergraph::from_document(&document)?);
     if !satisfiability.errors.is_empty() {
         return Err(satisfiability.errors);
@@ -91,5 +92,10 @@ pub fn compose(sources: &[Source]) -> Result<Composition, Vec<Diagnostic>> {
 /// What we printed must read back; if it does not, that is a fault of ours, told rather than hidden.
 fn unreadable(fault: document::Fault) -> Diagnostic {
     let message = format!("The composed supergraph does not read back: {}", fault.message);
-    Diagnostic { code: "INVALID_FEDERATION_SUPERGRAPH", level: Level::Error, message, places: vec![Place { subgraph: None, at: fault.at }] }
+    Diagnostic {
+        code: "INVALID_FEDERATION_SUPERGRAPH",
+        level: Level::Error,
+        message,
+        places: vec![Place { subgraph: None, at: fault.at }],
+    }
 }

@@ -51,7 +51,13 @@ impl<'a> Merger<'a> {
                 is_interface_object,
             }));
         }
-        let implied = |graph: &Graph| JoinType { graph: *graph, key: None, is_extension: false, resolvable: None, is_interface_object: false };
+        let implied = |graph: &Graph| JoinType {
+            graph: *graph,
+            key: None,
+            is_extension: false,
+            resolvable: None,
+            is_interface_object: false,
+        };
         joins.extend(sources.implied.iter().map(implied));
         joins.sort_by_key(|join| join.graph);
         joins
@@ -91,7 +97,8 @@ impl<'a> Merger<'a> {
     /// Hints about a type that has keys only in some subgraphs; returns whether it has any.
     fn hint_partial_entity(&mut self, name: &Name, sources: &TypeSources<'a>) -> bool {
         let has_key = |graph: Graph| self.subgraphs.get(graph).is_some_and(|subgraph| !subgraph.keys(name).is_empty());
-        let (with, without): (Vec<Graph>, Vec<Graph>) = sources.definitions.iter().map(|(graph, _)| *graph).partition(|graph| has_key(*graph));
+        let (with, without): (Vec<Graph>, Vec<Graph>) =
+            sources.definitions.iter().map(|(graph, _)| *graph).partition(|graph| has_key(*graph));
         if !with.is_empty() && !without.is_empty() {
             let message = format!(
                 "Type \"{name}\" is an entity in {} but has no @key in {}.",
@@ -104,7 +111,13 @@ impl<'a> Merger<'a> {
     }
 
     /// Hints about a field of a type without keys that some definitions of the type lack.
-    pub(crate) fn hint_partial_field(&mut self, name: &Name, sources: &TypeSources<'a>, field: &Name, field_sources: &FieldSources<'a>) {
+    pub(crate) fn hint_partial_field(
+        &mut self,
+        name: &Name,
+        sources: &TypeSources<'a>,
+        field: &Name,
+        field_sources: &FieldSources<'a>,
+    ) {
         if field_sources.definitions.len() == sources.definitions.len() {
             return;
         }
@@ -122,7 +135,8 @@ impl<'a> Merger<'a> {
             return;
         }
         let is_given = |source: &sources::FieldSource<'_>| {
-            !source.facts.is_external && self.subgraphs.get(source.graph).is_some_and(|subgraph| subgraph.is_interface_object(name))
+            !source.facts.is_external
+                && self.subgraphs.get(source.graph).is_some_and(|subgraph| subgraph.is_interface_object(name))
         };
         if is_interface && field_sources.definitions.iter().any(is_given) {
             return;
@@ -143,7 +157,8 @@ impl<'a> Merger<'a> {
 
     fn refuse_shared_subscription(&mut self, sources: &FieldSources<'a>) {
         let is_marked = |source: &&sources::FieldSource<'a>| {
-            let shareable = self.subgraphs.get(source.graph).and_then(|subgraph| subgraph.directive(FederationDirective::Shareable));
+            let shareable =
+                self.subgraphs.get(source.graph).and_then(|subgraph| subgraph.directive(FederationDirective::Shareable));
             shareable.is_some_and(|name| source.definition.directives.has(name))
         };
         let marked: Vec<_> = sources.definitions.iter().filter(is_marked).collect();

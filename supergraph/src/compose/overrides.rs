@@ -64,29 +64,45 @@ impl<'a> Merger<'a> {
         overrides
     }
 
-    fn read_override(&mut self, parent: &Name, source: &FieldSource<'a>, declared: &Override, sources: &FieldSources<'a>, overrides: &mut Overrides) {
+    fn read_override(
+        &mut self,
+        parent: &Name,
+        source: &FieldSource<'a>,
+        declared: &Override,
+        sources: &FieldSources<'a>,
+        overrides: &mut Overrides,
+    ) {
         let coordinate = format!("{parent}.{}", source.definition.name);
         let owner = self.diagnoses.name(source.graph);
         let at = [(source.graph, declared.directive.location())];
         if self.merged.types.get(parent).is_some_and(|ty| ty.kind == Kind::Interface) {
             let is_object = self.subgraphs.get(source.graph).is_some_and(|subgraph| subgraph.is_interface_object(parent));
-            let (code, what) = if is_object { (COLLISION, "an @interfaceObject") } else { ("OVERRIDE_ON_INTERFACE", "an interface") };
-            let message = format!("@override on \"{coordinate}\" in subgraph \"{owner}\": fields of {what} cannot be overridden. Override the fields of the implementations.");
+            let (code, what) =
+                if is_object { (COLLISION, "an @interfaceObject") } else { ("OVERRIDE_ON_INTERFACE", "an interface") };
+            let message = format!(
+                "@override on \"{coordinate}\" in subgraph \"{owner}\": fields of {what} cannot be overridden. Override the fields of the implementations."
+            );
             return self.diagnoses.error(code, message, &at);
         }
         let from = &declared.from;
         let Some(from_graph) = self.subgraphs.iter().position(|subgraph| subgraph.name == *from) else {
             overrides.change(source.graph, |state| state.has_unknown_source = true);
-            let message = format!("\"{coordinate}\" in subgraph \"{owner}\" overrides subgraph \"{from}\", which does not exist. Correct the name or remove @override.");
+            let message = format!(
+                "\"{coordinate}\" in subgraph \"{owner}\" overrides subgraph \"{from}\", which does not exist. Correct the name or remove @override."
+            );
             return self.diagnoses.hint("FROM_SUBGRAPH_DOES_NOT_EXIST", message, &at);
         };
         if from_graph == source.graph {
-            let message = format!("\"{coordinate}\" in subgraph \"{owner}\" overrides itself. Name the subgraph it is taken from, or remove @override.");
+            let message = format!(
+                "\"{coordinate}\" in subgraph \"{owner}\" overrides itself. Name the subgraph it is taken from, or remove @override."
+            );
             return self.diagnoses.error("OVERRIDE_FROM_SELF_ERROR", message, &at);
         }
         if let Some(target) = sources.of(from_graph) {
             if target.facts.overrides.is_some() {
-                let message = format!("\"{coordinate}\" in subgraph \"{owner}\" overrides subgraph \"{from}\", which overrides the field itself. Only one of them can have @override.");
+                let message = format!(
+                    "\"{coordinate}\" in subgraph \"{owner}\" overrides subgraph \"{from}\", which overrides the field itself. Only one of them can have @override."
+                );
                 return self.diagnoses.error("OVERRIDE_SOURCE_HAS_OVERRIDE", message, &at);
             }
             return self.take_over(&coordinate, source, declared, target, overrides);
@@ -98,11 +114,20 @@ impl<'a> Merger<'a> {
             );
             return self.diagnoses.error(COLLISION, message, &at);
         }
-        let message = format!("\"{coordinate}\" in subgraph \"{owner}\" overrides nothing: subgraph \"{from}\" has no such field. @override can be removed.");
+        let message = format!(
+            "\"{coordinate}\" in subgraph \"{owner}\" overrides nothing: subgraph \"{from}\" has no such field. @override can be removed."
+        );
         self.diagnoses.hint("OVERRIDE_DIRECTIVE_CAN_BE_REMOVED", message, &at);
     }
 
-    fn take_over(&mut self, coordinate: &str, source: &FieldSource<'a>, declared: &Override, target: &FieldSource<'a>, overrides: &mut Overrides) {
+    fn take_over(
+        &mut self,
+        coordinate: &str,
+        source: &FieldSource<'a>,
+        declared: &Override,
+        target: &FieldSource<'a>,
+        overrides: &mut Overrides,
+    ) {
         let owner = self.diagnoses.name(source.graph);
         let from = &declared.from;
         let at = [(source.graph, declared.directive.location())];
@@ -113,17 +138,25 @@ impl<'a> Merger<'a> {
             _ => None,
         };
         if let Some((directive, where_)) = collision {
-            let message = format!("\"{coordinate}\" cannot be overridden in subgraph \"{owner}\": it has {directive} in subgraph \"{where_}\". Remove one of them.");
+            let message = format!(
+                "\"{coordinate}\" cannot be overridden in subgraph \"{owner}\": it has {directive} in subgraph \"{where_}\". Remove one of them."
+            );
             return self.diagnoses.error(COLLISION, message, &at);
         }
         if target.facts.is_external {
-            let message = format!("\"{coordinate}\" in subgraph \"{owner}\" overrides subgraph \"{from}\", where it is @external anyway. @override can be removed.");
+            let message = format!(
+                "\"{coordinate}\" in subgraph \"{owner}\" overrides subgraph \"{from}\", where it is @external anyway. @override can be removed."
+            );
             self.diagnoses.hint("OVERRIDE_DIRECTIVE_CAN_BE_REMOVED", message, &at);
         } else {
             let is_used = target.facts.is_used;
             overrides.change(target.graph, |state| if is_used { state.is_used = true } else { state.is_unused = true });
             if declared.label.is_none() {
-                let advice = if is_used { "mark it @external there, or remove it with the field sets that use it" } else { "remove it there" };
+                let advice = if is_used {
+                    "mark it @external there, or remove it with the field sets that use it"
+                } else {
+                    "remove it there"
+                };
                 let message = format!("\"{coordinate}\" of subgraph \"{from}\" is overridden by subgraph \"{owner}\": {advice}.");
                 self.diagnoses.hint("OVERRIDDEN_FIELD_CAN_BE_REMOVED", message, &[target.at()]);
             }
@@ -133,7 +166,14 @@ impl<'a> Merger<'a> {
         }
     }
 
-    fn read_label(&mut self, coordinate: &str, label: &str, source: &FieldSource<'a>, target: &FieldSource<'a>, overrides: &mut Overrides) {
+    fn read_label(
+        &mut self,
+        coordinate: &str,
+        label: &str,
+        source: &FieldSource<'a>,
+        target: &FieldSource<'a>,
+        overrides: &mut Overrides,
+    ) {
         if is_label(label) {
             for graph in [source.graph, target.graph] {
                 overrides.change(graph, |state| state.label = Some(label.to_owned()));
@@ -162,7 +202,8 @@ fn is_label(label: &str) -> bool {
 }
 
 fn is_percentage(text: &str) -> bool {
-    let is_digits = |text: &str, most: usize| !text.is_empty() && text.len() <= most && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_digits =
+        |text: &str, most: usize| !text.is_empty() && text.len() <= most && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.split_once('.') {
         _ if text == "100" => true,
         None => is_digits(text, 2),
@@ -179,7 +220,8 @@ mod tests {
         for label in ["a", "foo_bar-1:2.3/4", "percent(0)", "percent(100)", "percent(99.12345678)"] {
             assert!(is_label(label), "{label}");
         }
-        for label in ["", "1a", "_a", "percent(101)", "percent(100.0)", "percent(1.123456789)", "percent()", "percent(.5)", "a b"] {
+        for label in ["", "1a", "_a", "percent(101)", "percent(100.0)", "percent(1.123456789)", "percent()", "percent(.5)", "a b"]
+        {
             assert!(!is_label(label), "{label}");
         }
     }

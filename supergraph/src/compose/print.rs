@@ -287,7 +287,9 @@ impl<'a> Printer<'a> {
         let definition = self.merged.directives.get(&directive.name);
         for (position, argument) in directive.arguments.iter().enumerate() {
             let _ = write!(self.out, "{}{}: ", if position == 0 { "(" } else { ", " }, argument.name);
-            let ty = definition.and_then(|definition| definition.argument_by_name(&argument.name)).map(|argument| argument.ty.as_ref());
+            let ty = definition
+                .and_then(|definition| definition.argument_by_name(&argument.name))
+                .map(|argument| argument.ty.as_ref());
             self.constant(directive, &argument.value, ty);
         }
         if !directive.arguments.is_empty() {
@@ -302,7 +304,8 @@ impl<'a> Printer<'a> {
             Value::List(items) if directive.name == "join__directive" => {
                 self.out.push('[');
                 for (position, item) in items.iter().enumerate() {
-                    let _ = write!(self.out, "{}{}", if position == 0 { "" } else { ", " }, values::text(item).unwrap_or_default());
+                    let _ =
+                        write!(self.out, "{}{}", if position == 0 { "" } else { ", " }, values::text(item).unwrap_or_default());
                 }
                 self.out.push(']');
             }

@@ -14,6 +14,7 @@ mod explore;
 mod nodes;
 mod reach;
 mod runtime_types;
+mod states;
 mod walk;
 mod witness;
 

@@ -16,7 +16,8 @@ impl<'a> Merger<'a> {
             state.is_used || state.is_unused
         };
         let own = sources.definitions.iter().filter(|source| !is_overridden(source));
-        let resolving: Vec<&FieldSource<'a>> = own.chain(&sources.abstracted).filter(|source| !source.is_fully_external()).collect();
+        let resolving: Vec<&FieldSource<'a>> =
+            own.chain(&sources.abstracted).filter(|source| !source.is_fully_external()).collect();
         let unshared: Vec<&FieldSource<'a>> = resolving.iter().copied().filter(|source| !source.facts.is_shareable).collect();
         if unshared.is_empty() || resolving.len() < 2 {
             return;
@@ -29,7 +30,10 @@ impl<'a> Merger<'a> {
         let unshared_in: Vec<String> = unshared.iter().map(name).collect();
         let misspelt = unshared.iter().find(|source| overrides.of(source.graph).has_unknown_source);
         let note = misspelt.map_or(String::new(), |source| {
-            format!(" Its @override in \"{}\" names a subgraph that does not exist: is that a typing error?", self.diagnoses.name(source.graph))
+            format!(
+                " Its @override in \"{}\" names a subgraph that does not exist: is that a typing error?",
+                self.diagnoses.name(source.graph)
+            )
         });
         let message = format!(
             "Field \"{parent}.{field}\" is resolved by {}, but is not @shareable in {}. Add @shareable there, or resolve it in one subgraph only.{note}",

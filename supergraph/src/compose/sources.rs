@@ -42,7 +42,8 @@ pub(crate) fn gather(subgraphs: &[Subgraph]) -> Map<Name, TypeSources<'_>> {
         for (name, definition) in subgraph.types() {
             let kind = kind_of(subgraph, name, definition);
             let entry = types.entry(name.clone());
-            let sources = entry.or_insert_with(|| TypeSources { kind, definitions: Vec::new(), others: Vec::new(), implied: Vec::new() });
+            let sources =
+                entry.or_insert_with(|| TypeSources { kind, definitions: Vec::new(), others: Vec::new(), implied: Vec::new() });
             let list = if sources.kind == kind { &mut sources.definitions } else { &mut sources.others };
             list.push((graph, definition));
         }
@@ -117,7 +118,11 @@ impl<'a> FieldSources<'a> {
 }
 
 /// The fields of an object or interface type, in order of appearance.
-pub(crate) fn fields<'a>(subgraphs: &'a [Subgraph], ty: &TypeSources<'a>, interfaces: &Set<Name>) -> Map<&'a Name, FieldSources<'a>> {
+pub(crate) fn fields<'a>(
+    subgraphs: &'a [Subgraph],
+    ty: &TypeSources<'a>,
+    interfaces: &Set<Name>,
+) -> Map<&'a Name, FieldSources<'a>> {
     let mut fields: Map<&'a Name, FieldSources<'a>> = Map::default();
     for &(graph, definition) in &ty.definitions {
         let Some(subgraph) = subgraphs.get(graph) else { continue };
@@ -139,7 +144,12 @@ pub(crate) fn fields<'a>(subgraphs: &'a [Subgraph], ty: &TypeSources<'a>, interf
 }
 
 /// What interface objects say about a field of an object type that no subgraph defines itself.
-pub(crate) fn abstracted<'a>(subgraphs: &'a [Subgraph], ty: &TypeSources<'a>, interfaces: &Set<Name>, field: &Name) -> FieldSources<'a> {
+pub(crate) fn abstracted<'a>(
+    subgraphs: &'a [Subgraph],
+    ty: &TypeSources<'a>,
+    interfaces: &Set<Name>,
+    field: &Name,
+) -> FieldSources<'a> {
     let mut sources = FieldSources::default();
     for (graph, subgraph, object) in interface_objects(subgraphs, ty, interfaces) {
         if let Some(field) = object.fields.get(field) {
@@ -151,7 +161,11 @@ pub(crate) fn abstracted<'a>(subgraphs: &'a [Subgraph], ty: &TypeSources<'a>, in
 
 /// Interface objects for the interfaces of an object type, in subgraphs that do not define the type itself. A type that is an
 /// interface in the supergraph and an object in a subgraph is an interface object there.
-fn interface_objects<'a>(subgraphs: &'a [Subgraph], ty: &TypeSources<'a>, interfaces: &Set<Name>) -> Vec<(Graph, &'a Subgraph, &'a Node<ObjectType>)> {
+fn interface_objects<'a>(
+    subgraphs: &'a [Subgraph],
+    ty: &TypeSources<'a>,
+    interfaces: &Set<Name>,
+) -> Vec<(Graph, &'a Subgraph, &'a Node<ObjectType>)> {
     let mut found = Vec::new();
     if interfaces.is_empty() {
         return found;

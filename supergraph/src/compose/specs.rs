@@ -52,7 +52,11 @@ pub(crate) const ACCESS: [&str; 3] = ["authenticated", "requiresScopes", "policy
 
 const GUARDED: &str = "on FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENUM";
 
-const fn directive(name: &'static str, definition: &'static str, strategies: &'static [(&'static str, Strategy)]) -> SpecDirective {
+const fn directive(
+    name: &'static str,
+    definition: &'static str,
+    strategies: &'static [(&'static str, Strategy)],
+) -> SpecDirective {
     SpecDirective { name, definition, strategies, composition: Composition::Merged }
 }
 
@@ -185,7 +189,8 @@ impl Spec {
 /// The composed specification that a subgraph's directive belongs to: by way of federation, or linked on its own.
 pub(crate) fn of(origin: &Origin<'_>) -> Option<(&'static Spec, &'static SpecDirective)> {
     let name = origin.name?;
-    let (spec, directive) = SPECS.iter().find_map(|spec| Some((spec, spec.directives.iter().find(|directive| directive.name == name)?)))?;
+    let (spec, directive) =
+        SPECS.iter().find_map(|spec| Some((spec, spec.directives.iter().find(|directive| directive.name == name)?)))?;
     let is_federation = origin.link.identity == link::FEDERATION;
     let is_own = origin.link.identity == spec.identity && spec.known.contains(&origin.link.version);
     (directive.composition != Composition::Dropped && (is_federation || is_own)).then_some((spec, directive))

@@ -36,7 +36,12 @@ pub(crate) enum Element {
 
 impl Merger<'_> {
     /// Merges the types that subgraphs give an element. Returns the type and whether all were equal.
-    pub(crate) fn merge_types(&mut self, element: Element, coordinate: &dyn Fn() -> String, sources: &[TypeSource<'_>]) -> Option<(Type, bool)> {
+    pub(crate) fn merge_types(
+        &mut self,
+        element: Element,
+        coordinate: &dyn Fn() -> String,
+        sources: &[TypeSource<'_>],
+    ) -> Option<(Type, bool)> {
         let is_input = element != Element::Field;
         let mut merged = sources.first()?.ty;
         let (mut is_equal, mut is_compatible) = (true, true);
@@ -64,17 +69,32 @@ impl Merger<'_> {
         Some((merged.clone(), is_equal))
     }
 
-    fn say_types_differ(&mut self, element: Element, coordinate: &str, merged: &Type, sources: &[TypeSource<'_>], is_compatible: bool) {
+    fn say_types_differ(
+        &mut self,
+        element: Element,
+        coordinate: &str,
+        merged: &Type,
+        sources: &[TypeSource<'_>],
+        is_compatible: bool,
+    ) {
         let what = if element == Element::Argument { "argument" } else { "field" };
         let distribution = self.diagnoses.distribution(sources.iter().map(|source| (source.graph, format!("\"{}\"", source.ty))));
         let at: Vec<At> = sources.iter().map(|source| (source.graph, source.location)).collect();
         if is_compatible {
-            let code = if element == Element::Argument { "INCONSISTENT_BUT_COMPATIBLE_ARGUMENT_TYPE" } else { "INCONSISTENT_BUT_COMPATIBLE_FIELD_TYPE" };
-            let message = format!("The {what} \"{coordinate}\" has different but compatible types: {distribution}; the supergraph uses \"{merged}\".");
+            let code = if element == Element::Argument {
+                "INCONSISTENT_BUT_COMPATIBLE_ARGUMENT_TYPE"
+            } else {
+                "INCONSISTENT_BUT_COMPATIBLE_FIELD_TYPE"
+            };
+            let message = format!(
+                "The {what} \"{coordinate}\" has different but compatible types: {distribution}; the supergraph uses \"{merged}\"."
+            );
             self.diagnoses.hint(code, message, &at);
         } else {
             let code = if element == Element::Argument { "FIELD_ARGUMENT_TYPE_MISMATCH" } else { "FIELD_TYPE_MISMATCH" };
-            let message = format!("The {what} \"{coordinate}\" has types that do not fit together: {distribution}. Give it the same type everywhere.");
+            let message = format!(
+                "The {what} \"{coordinate}\" has types that do not fit together: {distribution}. Give it the same type everywhere."
+            );
             self.diagnoses.error(code, message, &at);
         }
     }
@@ -97,11 +117,18 @@ impl Merger<'_> {
         let distribution = self.diagnoses.distribution(given.iter().map(|(graph, default, _)| (*graph, text(*default))));
         let at: Vec<At> = given.iter().map(|(graph, _, location)| (*graph, *location)).collect();
         if all_equal {
-            let message = format!("The {what} \"{}\" has {distribution}; the supergraph has none. Give it the default everywhere.", coordinate());
+            let message = format!(
+                "The {what} \"{}\" has {distribution}; the supergraph has none. Give it the default everywhere.",
+                coordinate()
+            );
             self.diagnoses.hint("INCONSISTENT_DEFAULT_VALUE_PRESENCE", message, &at);
         } else {
-            let code = if element == Element::Argument { "FIELD_ARGUMENT_DEFAULT_MISMATCH" } else { "INPUT_FIELD_DEFAULT_MISMATCH" };
-            let message = format!("The {what} \"{}\" has different defaults: {distribution}. Give it the same default everywhere.", coordinate());
+            let code =
+                if element == Element::Argument { "FIELD_ARGUMENT_DEFAULT_MISMATCH" } else { "INPUT_FIELD_DEFAULT_MISMATCH" };
+            let message = format!(
+                "The {what} \"{}\" has different defaults: {distribution}. Give it the same default everywhere.",
+                coordinate()
+            );
             self.diagnoses.error(code, message, &at);
         }
         None

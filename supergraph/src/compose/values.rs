@@ -53,7 +53,11 @@ pub(crate) fn written<'a>(directive: &'a Directive, name: &str) -> Option<&'a No
 }
 
 /// The argument of an application, or the default that its definition gives it.
-pub(crate) fn effective<'a>(directive: &'a Directive, definition: Option<&'a DirectiveDefinition>, name: &str) -> Option<&'a Node<Value>> {
+pub(crate) fn effective<'a>(
+    directive: &'a Directive,
+    definition: Option<&'a DirectiveDefinition>,
+    name: &str,
+) -> Option<&'a Node<Value>> {
     written(directive, name).or_else(|| {
         let argument = definition?.arguments.iter().find(|argument| argument.name == name)?;
         argument.default_value.as_ref()
@@ -61,7 +65,10 @@ pub(crate) fn effective<'a>(directive: &'a Directive, definition: Option<&'a Dir
 }
 
 /// Whether two applications say the same once the defaults of their definitions are filled in.
-pub(crate) fn same_application(a: (&Directive, Option<&DirectiveDefinition>), b: (&Directive, Option<&DirectiveDefinition>)) -> bool {
+pub(crate) fn same_application(
+    a: (&Directive, Option<&DirectiveDefinition>),
+    b: (&Directive, Option<&DirectiveDefinition>),
+) -> bool {
     covers(a, b) && covers(b, a)
 }
 
@@ -132,7 +139,8 @@ pub(crate) fn print(out: &mut String, value: &Value, ty: Option<&Type>, types: &
 
 fn print_text(out: &mut String, value: &Value, expected: Option<&Name>, types: &Map<Name, MergedType>) {
     let text = text(value).unwrap_or_default();
-    let in_enum = expected.and_then(|name| types.get(name)).is_some_and(|ty| ty.kind == Kind::Enum && ty.values.contains_key(text));
+    let in_enum =
+        expected.and_then(|name| types.get(name)).is_some_and(|ty| ty.kind == Kind::Enum && ty.values.contains_key(text));
     let is_number_of_id = expected.is_some_and(|name| name == "ID") && is_integer(text);
     if in_enum || is_number_of_id {
         out.push_str(text);

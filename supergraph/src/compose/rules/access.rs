@@ -23,10 +23,14 @@ pub(super) fn check(subgraphs: &[Subgraph], outcome: &Outcome) -> Vec<Diagnostic
             for join in field.joins.iter().filter(|join| join.requires.is_some() || !join.context_arguments.is_empty()) {
                 let own = rule.guard(&ty.applied).and(&rule.guard(&field.applied));
                 if let Err(fault) = rule.check_join(parent, join, &own) {
-                    let message = format!("Field \"{parent}.{name}\" {fault} Apply at least the same @authenticated, @requiresScopes and @policy to it.");
+                    let message = format!(
+                        "Field \"{parent}.{name}\" {fault} Apply at least the same @authenticated, @requiresScopes and @policy to it."
+                    );
                     let subgraph = join.graph.and_then(|graph| subgraphs.get(graph));
                     let location = subgraph.and_then(|subgraph| location(subgraph, parent, name));
-                    errors.extend(subgraph.map(|subgraph| subgraph.error("MISSING_TRANSITIVE_AUTH_REQUIREMENTS", &message, location)));
+                    errors.extend(
+                        subgraph.map(|subgraph| subgraph.error("MISSING_TRANSITIVE_AUTH_REQUIREMENTS", &message, location)),
+                    );
                 }
             }
         }
@@ -43,7 +47,9 @@ fn location(subgraph: &Subgraph, parent: &Name, field: &Name) -> Option<apollo_c
 fn contexts(merged: &Merged) -> Map<String, Vec<Name>> {
     let mut contexts: Map<String, Vec<Name>> = Map::default();
     for (name, ty) in &merged.types {
-        for directive in ty.applied.iter().filter(|directive| directive.name == "context" || directive.name.ends_with("__context")) {
+        for directive in
+            ty.applied.iter().filter(|directive| directive.name == "context" || directive.name.ends_with("__context"))
+        {
             if let Some(context) = values::written(directive, "name").and_then(|value| values::text(value)) {
                 contexts.entry(context.to_owned()).or_default().push(name.clone());
             }
@@ -76,8 +82,12 @@ impl Guard {
     /// Whether whoever passes this guard passes the other.
     fn covers(&self, other: &Self) -> bool {
         let none = vec![Default::default()];
-        let implies = |a: &Option<Requirement>, b: &Option<Requirement>| strategies::implies(a.as_ref().unwrap_or(&none), b.as_ref().unwrap_or(&none));
-        (self.is_authenticated || !other.is_authenticated) && implies(&self.scopes, &other.scopes) && implies(&self.policies, &other.policies)
+        let implies = |a: &Option<Requirement>, b: &Option<Requirement>| {
+            strategies::implies(a.as_ref().unwrap_or(&none), b.as_ref().unwrap_or(&none))
+        };
+        (self.is_authenticated || !other.is_authenticated)
+            && implies(&self.scopes, &other.scopes)
+            && implies(&self.policies, &other.policies)
     }
 }
 

@@ -16,7 +16,10 @@ pub(super) fn check(subgraphs: &[Subgraph], merged: &Merged) -> Vec<Diagnostic> 
                 let Some(requires) = &subgraph.field_facts(name, &field.name).requires else { continue };
                 let Ok(set) = &requires.fields else { continue };
                 if let Err(fault) = check_selections(merged, name, &set.selections) {
-                    let message = format!("On field \"{name}.{}\", @requires(fields: \"{}\") cannot be sent to other subgraphs: {fault}", field.name, requires.text);
+                    let message = format!(
+                        "On field \"{name}.{}\", @requires(fields: \"{}\") cannot be sent to other subgraphs: {fault}",
+                        field.name, requires.text
+                    );
                     errors.push(subgraph.error("REQUIRES_INVALID_FIELDS", &message, requires.directive.location()));
                 }
             }
@@ -42,14 +45,19 @@ fn check_selections(merged: &Merged, parent: &Name, selections: &[Selection]) ->
 
 fn check_arguments(coordinate: &str, given: &[Node<Argument>], accepted: &Map<Name, MergedArgument>) -> Result<(), String> {
     if let Some(unknown) = given.iter().find(|argument| !accepted.contains_key(&argument.name)) {
-        return Err(format!("it gives the argument \"{}\" of \"{coordinate}\", which not every subgraph has. Add the argument there.", unknown.name));
+        return Err(format!(
+            "it gives the argument \"{}\" of \"{coordinate}\", which not every subgraph has. Add the argument there.",
+            unknown.name
+        ));
     }
     let is_missing = |name: &Name, argument: &MergedArgument| {
         let is_given = given.iter().any(|given| given.name == *name);
         !is_given && argument.ty.is_non_null() && argument.default.is_none()
     };
     match accepted.iter().find(|(name, argument)| is_missing(name, argument)) {
-        Some((name, _)) => Err(format!("it gives no value for the argument \"{name}\" of \"{coordinate}\", which another subgraph requires. Give it.")),
+        Some((name, _)) => Err(format!(
+            "it gives no value for the argument \"{name}\" of \"{coordinate}\", which another subgraph requires. Give it."
+        )),
         None => Ok(()),
     }
 }

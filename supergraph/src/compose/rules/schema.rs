@@ -58,7 +58,13 @@ impl Rule<'_> {
         }
     }
 
-    fn check_input(&mut self, coordinate: &str, (ty, default): (&Type, Option<&Node<Value>>), applied: &[Node<Directive>], parent: &MergedType) {
+    fn check_input(
+        &mut self,
+        coordinate: &str,
+        (ty, default): (&Type, Option<&Node<Value>>),
+        applied: &[Node<Directive>],
+        parent: &MergedType,
+    ) {
         let is_required = ty.is_non_null() && default.is_none();
         if is_required && applied.iter().any(|directive| directive.name == "deprecated") {
             self.error(format!("\"{coordinate}\" is mandatory, so it cannot be deprecated."), parent);
@@ -87,7 +93,8 @@ impl Rule<'_> {
             (Kind::Enum, Value::Enum(value)) => ty.values.contains_key(value),
             (Kind::Enum, Value::String(value)) => ty.values.contains_key(value.as_str()),
             (Kind::Input, Value::Object(fields)) => {
-                let known = fields.iter().all(|(name, value)| ty.fields.get(name).is_some_and(|field| self.fits(value, &field.ty)));
+                let known =
+                    fields.iter().all(|(name, value)| ty.fields.get(name).is_some_and(|field| self.fits(value, &field.ty)));
                 let is_missing = |(name, field): (&Name, &MergedField)| {
                     field.ty.is_non_null() && field.default.is_none() && !fields.iter().any(|(given, _)| given == name)
                 };
@@ -118,10 +125,19 @@ impl Rule<'_> {
         }
     }
 
-    fn check_arguments(&mut self, (name, ty): (&Name, &MergedType), interface: &Name, field_name: &Name, (field, expected): (&MergedField, &MergedField)) {
+    fn check_arguments(
+        &mut self,
+        (name, ty): (&Name, &MergedType),
+        interface: &Name,
+        field_name: &Name,
+        (field, expected): (&MergedField, &MergedField),
+    ) {
         for (argument, expected) in &expected.arguments {
             match field.arguments.get(argument) {
-                None => self.error(format!("\"{name}.{field_name}\" lacks the argument \"{argument}\" that its interface \"{interface}\" has."), ty),
+                None => self.error(
+                    format!("\"{name}.{field_name}\" lacks the argument \"{argument}\" that its interface \"{interface}\" has."),
+                    ty,
+                ),
                 Some(own) if own.ty != expected.ty => {
                     let message = format!(
                         "\"{name}.{field_name}({argument}:)\" has the type \"{}\", but its interface \"{interface}\" expects \"{}\".",
@@ -133,9 +149,13 @@ impl Rule<'_> {
             }
         }
         let is_mandatory = |argument: &MergedArgument| argument.ty.is_non_null() && argument.default.is_none();
-        let unexpected = field.arguments.iter().filter(|(argument, own)| is_mandatory(own) && !expected.arguments.contains_key(*argument));
+        let unexpected =
+            field.arguments.iter().filter(|(argument, own)| is_mandatory(own) && !expected.arguments.contains_key(*argument));
         for (argument, _) in unexpected {
-            self.error(format!("\"{name}.{field_name}({argument}:)\" is mandatory, but its interface \"{interface}\" does not have it."), ty);
+            self.error(
+                format!("\"{name}.{field_name}({argument}:)\" is mandatory, but its interface \"{interface}\" does not have it."),
+                ty,
+            );
         }
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! Relied on by `explore`.
 
-use super::explore::{Explorer, Failure, Step, Why};
+use super::explore::Explorer;
 use super::nodes::{Node, Nodes};
 use super::runtime_types::PerSubgraph;
+use super::states::{Failure, Step, Why};
 use super::witness;
 use crate::diagnostics::{Diagnostic, Level, Place};
 use crate::ids::{FieldId, SubgraphId, SubgraphSet, TypeId};

@@ -6,77 +6,22 @@ use super::Satisfiability;
 use super::contexts::{ContextId, Contexts};
 use super::nodes::{Edge, Node, Nodes};
 use super::reach::Reach;
+use super::states::{Failure, Labels, Opened, Position, State, Step, Visited, Why};
 use super::{explain, runtime_types};
 use crate::diagnostics::Diagnostic;
-use crate::ids::{FieldId, LabelId, SubgraphId, SubgraphSet, TypeId};
+use crate::ids::{FieldId, LabelId, SubgraphId, TypeId};
 use crate::model::{Supergraph, Type, TypeKind};
 use crate::plan::OperationKind;
-use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Most attempts to take a field or a type condition at a node, over all states: a few seconds.
 const BUDGET: usize = 10_000_000;
 
-/// A node with the contexts set on the way to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Position {
-    pub node: Node,
-    pub context: ContextId,
-}
-
-/// The types and subgraphs that keys open, for objects that carry the same contexts.
-pub(super) type Opened = (ContextId, Vec<(TypeId, SubgraphSet)>);
-
-/// One step of a client's operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Step {
-    /// The root type of an operation.
-    Root(OperationKind),
-    /// A field.
-    Field(FieldId),
-    /// A fragment on an object type.
-    Cast(TypeId),
-}
-
-/// A client type and everywhere that an object of it may be held.
-pub(super) struct State {
-    pub ty: TypeId,
-    /// Sorted.
-    pub at: Vec<Position>,
-    /// How labels were decided on the way. Sorted.
-    pub labels: Vec<(LabelId, bool)>,
-    /// The state before this one; none for a root.
-    pub from: Option<usize>,
-    pub step: Step,
-}
-
-/// A step that cannot be taken from a state.
-#[derive(Clone, Debug)]
-pub(super) struct Failure {
-    pub state: usize,
-    pub step: Step,
-    pub labels: Vec<(LabelId, bool)>,
-    pub why: Why,
-}
-
-/// Why a step cannot be taken.
-#[derive(Clone, Debug)]
-pub(super) enum Why {
-    /// No subgraph can go on.
-    Unreachable,
-    /// The subgraphs share the field but no object type that it may have.
-    RuntimeTypes(runtime_types::PerSubgraph),
-}
-
-/// What was explored: the positions and labels of earlier states, by client type.
-#[derive(Default)]
-struct Visited(FxHashMap<TypeId, Vec<(Vec<Position>, Vec<(LabelId, bool)>)>>);
-
 /// A mutation field that several subgraphs resolve: one of them must satisfy everything below it on its own.
 struct SharedMutation {
     root: usize,
     field: FieldId,
-    labels: Vec<(LabelId, bool)>,
+    labels: Labels,
     by_subgraph: BTreeMap<SubgraphId, Vec<Position>>,
 }
 
@@ -88,6 +33,7 @@ pub(super) struct Explorer<'a> {
     contexts: Contexts,
     hints: BTreeMap<FieldId, Diagnostic>,
     shared_mutations: Vec<SharedMutation>,
+    failures: Vec<Failure>,
     budget: usize,
 }
 
@@ -100,6 +46,7 @@ impl<'a> Explorer<'a> {
             contexts: Contexts::new(graph),
             hints: BTreeMap::new(),
             shared_mutations: Vec::new(),
+            failures: Vec::new(),
             budget: BUDGET,
         }
     }
@@ -133,18 +80,17 @@ impl<'a> Explorer<'a> {
 
     /// Explores from the queued states; a state that `visited` or `earlier` covers is skipped.
     fn explore(&mut self, mut queue: VecDeque<usize>, visited: &mut Visited, earlier: Option<&Visited>) -> Vec<Failure> {
-        let mut failures = Vec::new();
         while let Some(index) = queue.pop_front() {
             let Some(state) = self.states.get(index) else { continue };
             let ty = state.ty;
             let first_new = self.states.len();
             if self.graph.get_type(ty).is_abstract() {
-                self.cast_all(index, ty, &mut failures);
+                self.cast_all(index, ty);
             } else {
-                self.take_all(index, ty, &mut failures);
+                self.take_all(index, ty);
             }
             if self.budget == 0 {
-                return failures;
+                break;
             }
             for new in first_new..self.states.len() {
                 let Some(state) = self.states.get(new) else { continue };
@@ -155,11 +101,11 @@ impl<'a> Explorer<'a> {
                 queue.push_back(new);
             }
         }
-        failures
+        std::mem::take(&mut self.failures)
     }
 
     /// Takes every field of an object type.
-    fn take_all(&mut self, index: usize, ty: TypeId, failures: &mut Vec<Failure>) {
+    fn take_all(&mut self, index: usize, ty: TypeId) {
         let opened = self.opened(index);
         let object: &'a Type = self.graph.get_type(ty);
         for field in object.fields.values().copied() {
@@ -167,7 +113,7 @@ impl<'a> Explorer<'a> {
                 continue;
             }
             for labels in self.label_choices(index, field) {
-                self.take(index, field, labels, &opened, failures);
+                self.take(index, field, labels, &opened);
             }
         }
     }
@@ -199,7 +145,7 @@ impl<'a> Explorer<'a> {
     }
 
     /// The ways to decide the label of a field, given how labels were decided before.
-    fn label_choices(&self, index: usize, field: FieldId) -> Vec<Vec<(LabelId, bool)>> {
+    fn label_choices(&self, index: usize, field: FieldId) -> Vec<Labels> {
         let labels = self.states.get(index).map(|state| state.labels.clone()).unwrap_or_default();
         match self.reach.nodes.label(field) {
             Some(label) if !labels.iter().any(|(known, _)| *known == label) => [true, false]
@@ -215,20 +161,13 @@ impl<'a> Explorer<'a> {
         }
     }
 
-    fn take(
-        &mut self,
-        index: usize,
-        field: FieldId,
-        labels: Vec<(LabelId, bool)>,
-        opened: &[Opened],
-        failures: &mut Vec<Failure>,
-    ) {
+    fn take(&mut self, index: usize, field: FieldId, labels: Labels, opened: &[Opened]) {
         let graph = self.graph;
         let (ty, step) = (graph.field(field).ty.named, Step::Field(field));
         let is_leaf = !graph.get_type(ty).is_composite();
         let Some(next) = self.nodes_after(index, field, &labels, opened) else { return };
         if next.is_empty() {
-            failures.push(Failure { state: index, step, labels, why: Why::Unreachable });
+            self.failures.push(Failure { state: index, step, labels, why: Why::Unreachable });
             return;
         }
         if is_leaf {
@@ -243,7 +182,7 @@ impl<'a> Explorer<'a> {
                 }
             }
             runtime_types::Verdict::Disjoint(types) => {
-                failures.push(Failure { state: index, step, labels, why: Why::RuntimeTypes(types) });
+                self.failures.push(Failure { state: index, step, labels, why: Why::RuntimeTypes(types) });
                 return;
             }
         }
@@ -338,7 +277,7 @@ impl<'a> Explorer<'a> {
     }
 
     /// Takes every type condition on an abstract type.
-    fn cast_all(&mut self, index: usize, ty: TypeId, failures: &mut Vec<Failure>) {
+    fn cast_all(&mut self, index: usize, ty: TypeId) {
         let opened = self.opened(index);
         let Some(state) = self.states.get(index) else { return };
         let (positions, labels) = (state.at.clone(), state.labels.clone());
@@ -357,7 +296,8 @@ impl<'a> Explorer<'a> {
             next.sort_unstable();
             next.dedup();
             if next.is_empty() {
-                failures.extend(self.cast_failure(index, object));
+                let failure = self.cast_failure(index, object);
+                self.failures.extend(failure);
                 continue;
             }
             let (labels, step) = (labels.clone(), Step::Cast(object));
@@ -381,7 +321,7 @@ impl<'a> Explorer<'a> {
     /// that never gives this type proves that none does.
     fn can_never_be(&self, node: Node, object: TypeId, is_interface: bool) -> bool {
         let nodes = &self.reach.nodes;
-        !(is_interface && nodes.is_object(node)) && !nodes.possible(node).any(|possible| possible == object)
+        !(is_interface && nodes.is_object(node) || nodes.possible(node).any(|possible| possible == object))
     }
 
     /// The position of an object after a type condition.
@@ -409,30 +349,5 @@ impl<'a> Explorer<'a> {
             by_subgraph.push((subgraph, explain::errors(self, &failures)));
         }
         Some(explain::shared_mutation(self.graph, shared.field, &by_subgraph))
-    }
-}
-
-impl Visited {
-    fn add(&mut self, state: &State) {
-        self.0.entry(state.ty).or_default().push((state.at.clone(), state.labels.clone()));
-    }
-
-    /// Whether an earlier state knew at most what this one knows, so that everything was checked under harder conditions.
-    fn covers(&self, state: &State) -> bool {
-        let earlier = self.0.get(&state.ty).map(Vec::as_slice).unwrap_or_default();
-        earlier.iter().any(|(at, labels)| {
-            labels.iter().all(|decision| state.labels.contains(decision))
-                && at.len() <= state.at.len()
-                && at.iter().all(|position| state.at.iter().any(|now| now.is_at_least(position)))
-        })
-    }
-}
-
-impl Position {
-    /// Whether everything that `other` can go on to, `self` can too.
-    fn is_at_least(&self, other: &Self) -> bool {
-        let same_place = self.node.subgraph == other.node.subgraph && self.node.ty == other.node.ty;
-        let provides = self.node.provided == other.node.provided || other.node.provided == super::nodes::Provided::NOTHING;
-        same_place && provides && self.context == other.context
     }
 }

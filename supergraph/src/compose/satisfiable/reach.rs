@@ -222,7 +222,7 @@ impl<'a> Reach<'a> {
             for ty in types {
                 let jumps = self.jumps(ty);
                 for jump in jumps.iter() {
-                    let opened = self.try_jump(world, node, ty, jump, &reached);
+                    let opened = self.try_jump((world, node), ty, jump, &reached);
                     if !opened.is_empty() {
                         grew = true;
                         add(&mut reached, jump, &opened);
@@ -235,7 +235,8 @@ impl<'a> Reach<'a> {
     }
 
     /// The further subgraphs that a key opens for an object that is held as `ty` at some of the places reached so far.
-    fn try_jump(&mut self, world: World, node: Node, ty: TypeId, jump: &Jump, reached: &Closure) -> SubgraphSet {
+    fn try_jump(&mut self, of: (World, Node), ty: TypeId, jump: &Jump, reached: &Closure) -> SubgraphSet {
+        let (world, node) = of;
         let closed = self.worlds.get(world.0 as usize).copied().flatten();
         let mut new = jump.opens.clone();
         new.remove(node.subgraph);

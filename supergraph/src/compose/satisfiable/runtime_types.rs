@@ -2,8 +2,8 @@
 //!
 //! Relied on by `explore`; the wording is in `explain`.
 
-use super::explore::Position;
 use super::nodes::Nodes;
+use super::states::Position;
 use crate::ids::{FieldId, SubgraphId, TypeId};
 use crate::plan::shape::TypeSet;
 use std::collections::BTreeMap;

@@ -15,7 +15,24 @@ struct Walk<'p, 'a> {
     goal: Goal,
     world: World,
     path: &'p [&'a Selection],
-    seen: FxHashMap<(Node, bool, usize), Outcome>,
+    seen: FxHashMap<Spot, Outcome>,
+}
+
+/// Where a walk stands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Spot {
+    node: Node,
+    /// The node was just entered by a key.
+    entered: bool,
+    /// How many selections of the path are behind it.
+    index: usize,
+}
+
+impl Spot {
+    /// The same object after a type condition, or the value of a field.
+    fn on(self, node: Node, index: usize) -> Self {
+        Self { node, entered: false, index }
+    }
 }
 
 /// How a walk ends. Of several ways, the greatest counts.
@@ -39,7 +56,7 @@ impl<'a> Reach<'a> {
         }
         paths.iter().all(|path| {
             let mut walk = Walk { goal, world, path, seen: FxHashMap::default() };
-            self.walk(&mut walk, node, true, 0) == Outcome::Reached
+            self.walk(&mut walk, Spot { node, entered: true, index: 0 }) == Outcome::Reached
         })
     }
 
@@ -50,37 +67,38 @@ impl<'a> Reach<'a> {
         graph.get_type(*on).kind == TypeKind::Object && !graph.get_type(node.ty).possible.contains(*on)
     }
 
-    /// How the rest of the path goes from `node`, which was just entered by a key (`entered`) or not.
-    fn walk(&mut self, walk: &mut Walk<'_, '_>, node: Node, entered: bool, index: usize) -> Outcome {
-        let Some(selection) = walk.path.get(index).copied() else { return Outcome::Reached };
-        if let Some(known) = walk.seen.get(&(node, entered, index)) {
+    /// How the rest of the path goes from a spot.
+    fn walk(&mut self, walk: &mut Walk<'_, '_>, spot: Spot) -> Outcome {
+        let Some(selection) = walk.path.get(spot.index).copied() else { return Outcome::Reached };
+        if let Some(known) = walk.seen.get(&spot) {
             return *known;
         }
-        walk.seen.insert((node, entered, index), Outcome::Stuck);
+        walk.seen.insert(spot, Outcome::Stuck);
         let outcome = match selection {
             Selection::Typename => {
-                let known = !self.nodes.is_interface_object(node) || {
-                    let closure = self.look(walk.goal, walk.world, node);
+                let known = !self.nodes.is_interface_object(spot.node) || {
+                    let closure = self.look(walk.goal, walk.world, spot.node);
                     self.has_typename(&closure)
                 };
                 if known { Outcome::Reached } else { Outcome::Stuck }
             }
-            Selection::Field { field, .. } => self.walk_field(walk, node, entered, index, *field),
-            Selection::Fragment { on, .. } => self.walk_fragment(walk, node, entered, index, *on),
+            Selection::Field { field, .. } => self.walk_field(walk, spot, *field),
+            Selection::Fragment { on, .. } => self.walk_fragment(walk, spot, *on),
         };
-        walk.seen.insert((node, entered, index), outcome);
+        walk.seen.insert(spot, outcome);
         outcome
     }
 
-    fn walk_field(&mut self, walk: &mut Walk<'_, '_>, node: Node, entered: bool, index: usize, field: FieldId) -> Outcome {
-        let mut best = self.walk_field_here(walk, node, entered, index, field);
+    fn walk_field(&mut self, walk: &mut Walk<'_, '_>, spot: Spot, field: FieldId) -> Outcome {
+        let mut best = self.walk_field_here(walk, spot, field);
         if best == Outcome::Reached {
             return best;
         }
-        let closure = self.look(walk.goal, walk.world, node);
+        let closure = self.look(walk.goal, walk.world, spot.node);
         for reached in closure.iter() {
             for subgraph in reached.subgraphs.iter() {
-                best = best.max(self.walk_field_here(walk, Nodes::plain(subgraph, reached.ty), true, index, field));
+                let there = Spot { node: Nodes::plain(subgraph, reached.ty), entered: true, index: spot.index };
+                best = best.max(self.walk_field_here(walk, there, field));
                 if best == Outcome::Reached {
                     return best;
                 }
@@ -89,36 +107,37 @@ impl<'a> Reach<'a> {
         best
     }
 
-    fn walk_field_here(&mut self, walk: &mut Walk<'_, '_>, node: Node, entered: bool, index: usize, field: FieldId) -> Outcome {
+    fn walk_field_here(&mut self, walk: &mut Walk<'_, '_>, spot: Spot, field: FieldId) -> Outcome {
+        let node = spot.node;
         if self.nodes.is_object(node) {
             let Some(edge) = self.nodes.edge(node, field) else { return Outcome::Stuck };
-            let may_take = self.may_take(walk, node, &edge, entered);
-            return if may_take { self.walk(walk, edge.child, false, index + 1) } else { Outcome::Stuck };
+            let may_take = self.may_take(walk, spot, &edge);
+            return if may_take { self.walk(walk, spot.on(edge.child, spot.index + 1)) } else { Outcome::Stuck };
         }
         if self.nodes.graph.get_type(node.ty).kind != TypeKind::Interface {
             return Outcome::Stuck;
         }
         let parent = self.nodes.graph.field(field).parent;
         if parent != node.ty && self.nodes.graph.get_type(parent).kind == TypeKind::Object {
-            return self.walk_each(walk, node, vec![parent], index);
+            return self.walk_each(walk, spot, vec![parent]);
         }
         let whole = match self.nodes.interface_edge(node, field) {
-            Some(edge) => self.walk(walk, edge.child, false, index + 1),
+            Some(edge) => self.walk(walk, spot.on(edge.child, spot.index + 1)),
             None => Outcome::Stuck,
         };
         if whole == Outcome::Reached {
             return whole;
         }
         let objects = self.nodes.possible(node).collect();
-        whole.max(self.walk_each(walk, node, objects, index))
+        whole.max(self.walk_each(walk, spot, objects))
     }
 
     /// The path must go on for each of these object types, but for those that it never asks for.
-    fn walk_each(&mut self, walk: &mut Walk<'_, '_>, node: Node, objects: Vec<TypeId>, index: usize) -> Outcome {
+    fn walk_each(&mut self, walk: &mut Walk<'_, '_>, spot: Spot, objects: Vec<TypeId>) -> Outcome {
         let mut all = Outcome::Never;
         for object in objects {
-            let outcome = match self.nodes.cast(node, object) {
-                Some(object) => self.walk(walk, object, false, index),
+            let outcome = match self.nodes.cast(spot.node, object) {
+                Some(object) => self.walk(walk, spot.on(object, spot.index)),
                 None => Outcome::Stuck,
             };
             if outcome == Outcome::Stuck {
@@ -130,35 +149,37 @@ impl<'a> Reach<'a> {
     }
 
     /// Whether the conditions of a field hold. Nothing decides labels inside a condition, and a context is not known there.
-    fn may_take(&mut self, walk: &Walk<'_, '_>, node: Node, edge: &Edge<'a>, entered: bool) -> bool {
+    fn may_take(&mut self, walk: &Walk<'_, '_>, spot: Spot, edge: &Edge<'a>) -> bool {
         if edge.at.label.is_some() || !edge.at.context_arguments.is_empty() {
             return false;
         }
         let Some(requires) = edge.at.requires.as_deref() else { return true };
-        let obtained = self.look_obtained(walk.goal, walk.world, node, requires);
-        obtained && (entered || self.nodes.has_local_key(node))
+        let obtained = self.look_obtained(walk.goal, walk.world, spot.node, requires);
+        obtained && (spot.entered || self.nodes.has_local_key(spot.node))
     }
 
-    fn walk_fragment(&mut self, walk: &mut Walk<'_, '_>, node: Node, entered: bool, index: usize, on: TypeId) -> Outcome {
+    fn walk_fragment(&mut self, walk: &mut Walk<'_, '_>, spot: Spot, on: TypeId) -> Outcome {
         let graph = self.nodes.graph;
+        let node = spot.node;
+        let inside = Spot { index: spot.index + 1, ..spot };
         if node.ty == on {
-            return self.walk(walk, node, entered, index + 1);
+            return self.walk(walk, inside);
         }
         if self.nodes.is_interface_object(node) {
             let closure = self.look(walk.goal, walk.world, node);
             return match graph.get_type(node.ty).possible.contains(on) {
-                true if self.has_typename(&closure) => self.walk(walk, node, entered, index + 1),
+                true if self.has_typename(&closure) => self.walk(walk, inside),
                 true => Outcome::Stuck,
                 false => Outcome::Never,
             };
         }
         if graph.get_type(node.ty).kind == TypeKind::Object {
             let is_one = graph.get_type(on).possible.contains(node.ty);
-            return if is_one { self.walk(walk, node, entered, index + 1) } else { Outcome::Never };
+            return if is_one { self.walk(walk, inside) } else { Outcome::Never };
         }
         let wanted = &graph.get_type(on).possible;
         let objects = self.nodes.possible(node).filter(|&object| wanted.contains(object)).collect();
-        self.walk_each(walk, node, objects, index + 1)
+        self.walk_each(walk, inside, objects)
     }
 }
 

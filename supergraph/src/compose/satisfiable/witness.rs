@@ -2,7 +2,8 @@
 //!
 //! Relied on by `explain`.
 
-use super::explore::{Explorer, Step};
+use super::explore::Explorer;
+use super::states::Step;
 use crate::ids::FieldId;
 use crate::model::{Supergraph, TypeKind, TypeRef};
 use crate::plan::OperationKind;
