@@ -1,47 +1,105 @@
-//! Whole federations end to end. Each folder here is a case over the example federation: `operation.graphql`, `variables.json`
-//! where it has some, `answer.json`, and `why.md`. `reference` computes its answer from the data instead.
+//! Whole federations end to end. A folder here is one federation: `subgraphs/*.graphql` on the world of `world.json`, or, without
+//! those, the example's subgraphs. In it each `<operation>.graphql` says in its first line what it shows; `<operation>.json` is the
+//! answer, `<operation>.variables.json` the variables. `reference` computes the reference operation's answer from the data.
 
 mod reference;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use subgraphs_example::{Addresses, Example};
 
-use crate::support::Router;
+use crate::support::{Router, VirtualSubgraph};
 
-#[tokio::test]
-async fn cases_are_answered_as_written() {
-    let example = Example::start(Addresses::any_port()).await.unwrap();
-    let router = Router::start_with(&example, "").await;
-    let mut failed = Vec::new();
-    let mut count = 0;
-    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/federation")).unwrap() {
-        let folder = entry.unwrap().path();
-        if !folder.is_dir() {
-            continue;
-        }
-        count += 1;
-        let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
-        let variables = read("variables.json").map_or(json!({}), |text| serde_json::from_str(&text).unwrap());
-        let operation = read("operation.graphql").unwrap();
-        let wanted: Value = serde_json::from_str(&read("answer.json").unwrap()).unwrap();
-        example.reviews().restore();
-        let response = router.operation(&operation, variables).send().await.unwrap();
-        let body = response.bytes().await.unwrap();
-        let got = paths_only(serde_json::from_slice(&body).unwrap());
-        if got != wanted {
-            failed.push(format!("{}\n  wanted {wanted}\n  got    {got}", folder.file_name().unwrap().to_string_lossy()));
-        }
-    }
-    assert!(count >= 10, "the cases were not found");
-    assert!(failed.is_empty(), "{} of {count} cases failed:\n{}", failed.len(), failed.join("\n"));
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/federation").join(name)
 }
 
-/// Of an answer's errors a case states only the paths: messages are the subgraphs' own.
+fn read(file: &Path) -> Option<Value> {
+    std::fs::read_to_string(file).ok().map(|text| serde_json::from_str(&text).unwrap())
+}
+
+/// The files of a folder that end so, in order.
+fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.to_string_lossy().ends_with(end)).collect();
+    files.sort();
+    files
+}
+
+/// Sends every operation of a folder and compares, `before` each. Of an answer's errors only the paths are compared, since
+/// messages are the subgraphs' own.
+async fn check(folder: &Path, router: &Router, before: impl Fn()) {
+    let mut failed = Vec::new();
+    let operations = files(folder, ".graphql");
+    assert!(!operations.is_empty());
+    for operation in operations {
+        before();
+        let text = std::fs::read_to_string(&operation).unwrap();
+        assert!(text.starts_with("# "), "{operation:?} does not say what it shows");
+        let variables = read(&operation.with_extension("variables.json")).unwrap_or(json!({}));
+        let wanted = read(&operation.with_extension("json")).unwrap();
+        let got = paths_only(router.operation(&text, variables).send().await.unwrap().json().await.unwrap());
+        if got != wanted {
+            failed.push(format!("{}\n  wanted {wanted}\n  got    {got}", operation.file_stem().unwrap().to_string_lossy()));
+        }
+    }
+    assert!(failed.is_empty(), "{} operations are answered wrong:\n{}", failed.len(), failed.join("\n"));
+}
+
 fn paths_only(mut answer: Value) -> Value {
     for error in answer.get_mut("errors").and_then(Value::as_array_mut).into_iter().flatten() {
         *error = json!({ "path": error["path"] });
     }
     answer
+}
+
+/// Runs a federation of virtual subgraphs.
+async fn check_virtual(name: &str) {
+    let folder = folder(name);
+    let world = Arc::new(read(&folder.join("world.json")).unwrap());
+    let mut config = "include_subgraph_errors: { all: true }\nsubgraphs:\n".to_owned();
+    for file in files(&folder.join("subgraphs"), ".graphql") {
+        let subgraph = VirtualSubgraph::start(&std::fs::read_to_string(&file).unwrap(), world.clone()).await;
+        config.push_str(&format!("  {}: {{ url: \"{}\" }}\n", file.file_stem().unwrap().to_string_lossy(), subgraph.url()));
+    }
+    check(&folder, &Router::start(&config).await, || {}).await;
+}
+
+#[tokio::test]
+async fn example() {
+    let example = Example::start(Addresses::any_port()).await.unwrap();
+    let router = Router::start_with(&example, "").await;
+    check(&folder("example"), &router, || example.reviews().restore()).await;
+}
+
+#[tokio::test]
+async fn abstract_types() {
+    check_virtual("abstract_types").await;
+}
+
+#[tokio::test]
+async fn interface_objects() {
+    check_virtual("interface_objects").await;
+}
+
+#[tokio::test]
+async fn keys() {
+    check_virtual("keys").await;
+}
+
+#[tokio::test]
+async fn nullability() {
+    check_virtual("nullability").await;
+}
+
+#[tokio::test]
+async fn requires() {
+    check_virtual("requires").await;
+}
+
+#[tokio::test]
+async fn shared_values() {
+    check_virtual("shared_values").await;
 }

@@ -5,9 +5,11 @@ mod otlp;
 mod router;
 mod scripted;
 mod token;
+mod virtual_subgraph;
 
 pub use both::{Kind, header, on_both, on_both_after};
 pub use otlp::Collector;
 pub use router::Router;
 pub use scripted::{Recorded, Scripted, Step, answer};
 pub use token::{forged, jwt_config, jwt_config_with, now, token};
+pub use virtual_subgraph::VirtualSubgraph;
