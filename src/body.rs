@@ -68,6 +68,15 @@ impl Body {
         }
     }
 
+    /// The same content once more, when it is all there.
+    pub fn try_clone(&self) -> Option<Self> {
+        match &self.content {
+            Content::Empty => Some(Self::empty()),
+            Content::Full(bytes) => Some(Self::full(bytes.clone())),
+            _ => None,
+        }
+    }
+
     /// Reads the whole body.
     ///
     /// # Errors

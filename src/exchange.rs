@@ -36,6 +36,8 @@ pub struct Exchange {
     pub peer: SocketAddr,
     /// The client's address by the trusted-proxy rule.
     pub client_ip: IpAddr,
+    /// Whether the peer is a proxy whose word about the client is believed.
+    pub is_peer_trusted: bool,
     /// Whether it came over TLS.
     pub is_tls: bool,
     /// Method of the request.
@@ -74,6 +76,7 @@ impl Exchange {
             deadline: started + time,
             peer: peer.address,
             client_ip: peer.address.ip().to_canonical(),
+            is_peer_trusted: false,
             is_tls: peer.is_tls,
             method: head.method,
             uri: head.uri,

@@ -7,6 +7,7 @@ pub mod error;
 pub mod exchange;
 pub mod execute;
 pub mod graphql;
+pub mod percent;
 pub mod pipeline;
 pub mod reload;
 pub mod rest;

@@ -63,9 +63,7 @@ impl<'a> Targets<'a> {
             Self::Entities(batches) => batches.as_slice(),
         };
         let batch = batches.iter().find(|(batch, _)| *batch.key == *key);
-        batch.into_iter().flat_map(move |(batch, all)| {
-            all.members_of(index).iter().filter_map(|member| filled(batch, *member))
-        })
+        batch.into_iter().flat_map(move |(batch, all)| all.members_of(index).iter().filter_map(|member| filled(batch, *member)))
     }
 }
 
@@ -141,7 +139,11 @@ fn decode_data(decoder: &mut Decoder<'_, '_>, input: Input<'_>, targets: &Target
     Ok(Data::Taken)
 }
 
-fn decode_batches(decoder: &mut Decoder<'_, '_>, input: Input<'_>, batches: &[(&EntityBatch, Representations)]) -> Result<(), Malformed> {
+fn decode_batches(
+    decoder: &mut Decoder<'_, '_>,
+    input: Input<'_>,
+    batches: &[(&EntityBatch, Representations)],
+) -> Result<(), Malformed> {
     let mut taken = vec![false; batches.len()];
     decoder.scan().expect(b'{')?;
     let mut is_open = !decoder.scan().take(b'}');
@@ -164,7 +166,12 @@ fn decode_batches(decoder: &mut Decoder<'_, '_>, input: Input<'_>, batches: &[(&
 }
 
 /// Decodes the list of entities: item *i* into every object of representation *i*.
-fn decode_entities(decoder: &mut Decoder<'_, '_>, input: Input<'_>, batch: &EntityBatch, all: &Representations) -> Result<(), Malformed> {
+fn decode_entities(
+    decoder: &mut Decoder<'_, '_>,
+    input: Input<'_>,
+    batch: &EntityBatch,
+    all: &Representations,
+) -> Result<(), Malformed> {
     if decoder.scan().peek() == b'n' {
         return decoder.scan().value().map(drop);
     }
@@ -184,7 +191,12 @@ fn decode_entities(decoder: &mut Decoder<'_, '_>, input: Input<'_>, batch: &Enti
     if index == all.count { Ok(()) } else { Err(Malformed) }
 }
 
-fn decode_entity(decoder: &mut Decoder<'_, '_>, input: Input<'_>, batch: &EntityBatch, members: &[Member]) -> Result<(), Malformed> {
+fn decode_entity(
+    decoder: &mut Decoder<'_, '_>,
+    input: Input<'_>,
+    batch: &EntityBatch,
+    members: &[Member],
+) -> Result<(), Malformed> {
     let first_byte = decoder.scan().peek();
     if first_byte == b'n' || members.is_empty() {
         return decoder.scan().value().map(drop);

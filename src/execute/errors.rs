@@ -205,14 +205,16 @@ fn translate<'a>(shape: &'a Shape, mut field: &'a ReadField, path: &[Step]) -> V
 /// The field that the first step names (any one of several when the concrete type is not known), and the rest of the path.
 fn step_into<'a, 'b>(read: &'a Read, concrete: Option<TypeId>, path: &'b [Step]) -> Option<(&'a ReadField, &'b [Step])> {
     let [Step::Key(key), rest @ ..] = path else { return None };
-    let field = read.fields.iter().find(|field| field.key == *key && (concrete.is_none() || applies(field.types.as_ref(), concrete)))?;
+    let field =
+        read.fields.iter().find(|field| field.key == *key && (concrete.is_none() || applies(field.types.as_ref(), concrete)))?;
     Some((field, rest))
 }
 
 /// The client's field that shows a slot.
 fn output_of<'a>(shape: &'a Shape, layout: LayoutId, field: &ReadField, concrete: Option<TypeId>) -> Option<&'a OutputField> {
     let shows = |output: &&OutputField| {
-        output.slot == field.slot && output.value != supergraph::plan::shape::OutputValue::Typename
+        output.slot == field.slot
+            && output.value != supergraph::plan::shape::OutputValue::Typename
             && (concrete.is_none() || applies(output.types.as_ref(), concrete))
     };
     shape.layouts.get(layout)?.fields.iter().find(shows)

@@ -32,8 +32,13 @@ pub struct Prepared {
 impl Prepared {
     /// Prepares a plan.
     pub fn new(plan: Plan) -> Self {
-        let mut prepared =
-            Self { heads: IdVec::default(), keys: IdVec::default(), dependents: IdVec::default(), sizes: Default::default(), plan };
+        let mut prepared = Self {
+            heads: IdVec::default(),
+            keys: IdVec::default(),
+            dependents: IdVec::default(),
+            sizes: Default::default(),
+            plan,
+        };
         for (_, fetch) in prepared.plan.fetches.iter() {
             prepared.heads.push(head(fetch));
             prepared.dependents.push(Vec::new());

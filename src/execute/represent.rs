@@ -5,7 +5,9 @@
 use std::hash::Hasher;
 
 use rustc_hash::{FxHashMap, FxHasher};
-use supergraph::plan::{EntityBatch, EntityPosition, Representation, RepresentationField, RepresentationTypename, RepresentationValue};
+use supergraph::plan::{
+    EntityBatch, EntityPosition, Representation, RepresentationField, RepresentationTypename, RepresentationValue,
+};
 
 use super::{
     decode::applies,

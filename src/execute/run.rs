@@ -183,8 +183,9 @@ impl<'a> Run<'a> {
         let Request { plan, types, limit, .. } = self.request;
         let (store, failures) = (&self.store, &self.failures);
         let input = write::Input { store, failures, loose: &self.loose, plan, types, conditions: &self.conditions, limit };
-        let answer = write::write(input)
-            .map_err(|write::TooLarge| Error::new(ErrorKind::OperationTooLarge, format!("The answer is larger than {limit} bytes.")))?;
+        let answer = write::write(input).map_err(|write::TooLarge| {
+            Error::new(ErrorKind::OperationTooLarge, format!("The answer is larger than {limit} bytes."))
+        })?;
         plan.learn(answer.json.len(), self.store.size());
         self.headers.sort_by_key(|(id, _)| *id);
         let subgraph = |id| plan.plan.fetches.get(id).map(|fetch| fetch.subgraph);
@@ -198,7 +199,8 @@ impl<'a> Run<'a> {
 
 /// Whether a condition holds for these variables.
 fn evaluate(condition: &Condition, variables: &JsonMap) -> bool {
-    condition.any.iter().any(|all| {
-        all.iter().all(|test| variables.get(&*test.variable).and_then(|value| value.as_bool()) == Some(test.is))
-    })
+    condition
+        .any
+        .iter()
+        .any(|all| all.iter().all(|test| variables.get(&*test.variable).and_then(|value| value.as_bool()) == Some(test.is)))
 }

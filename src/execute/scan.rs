@@ -142,7 +142,9 @@ impl<'a> Scanner<'a> {
     fn skip_plain(&mut self) {
         let special = |byte: u8| byte == b'"' || byte == b'\\' || byte < 0x20;
         while let Some(chunk) = self.text.get(self.at..self.at + STRIDE) {
-            let any = chunk.iter().fold(0u8, |any, &byte| any | u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20));
+            let any = chunk
+                .iter()
+                .fold(0u8, |any, &byte| any | u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20));
             if any != 0 {
                 break;
             }
@@ -305,15 +307,51 @@ mod tests {
     #[test]
     fn accepts_what_json_is_and_refuses_what_it_is_not() {
         let good = [
-            "null", " true ", "-0.5e+10", "0", "\"\"", r#""a\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00""#, "[]", "{}", "[[],{}]",
-            r#"{"a":[1,{"b":[]}],"c":{}}"#, "[1 , 2\n]", "1E5",
+            "null",
+            " true ",
+            "-0.5e+10",
+            "0",
+            "\"\"",
+            r#""a\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00""#,
+            "[]",
+            "{}",
+            "[[],{}]",
+            r#"{"a":[1,{"b":[]}],"c":{}}"#,
+            "[1 , 2\n]",
+            "1E5",
         ];
         for text in good {
             assert!(accepts(text), "{text} was refused");
         }
         let bad = [
-            "", "nul", "01", "-", "1.", ".5", "1e", "+1", "\"", "\"\n\"", r#""\x""#, r#""\u12""#, r#""\ud800""#, r#""\udc00\ud800""#,
-            "[", "[1", "[1,]", "[,1]", "{", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "[1}", "{\"a\":1]", "1 2", "tru", "'a'",
+            "",
+            "nul",
+            "01",
+            "-",
+            "1.",
+            ".5",
+            "1e",
+            "+1",
+            "\"",
+            "\"\n\"",
+            r#""\x""#,
+            r#""\u12""#,
+            r#""\ud800""#,
+            r#""\udc00\ud800""#,
+            "[",
+            "[1",
+            "[1,]",
+            "[,1]",
+            "{",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "[1}",
+            "{\"a\":1]",
+            "1 2",
+            "tru",
+            "'a'",
         ];
         for text in bad {
             assert!(!accepts(text), "{text} was taken");

@@ -203,7 +203,11 @@ impl<'a> Writer<'a> {
     fn named(&mut self, field: &'a OutputField, value: Value) -> Result<(), Stop> {
         match (&field.value, value) {
             (OutputValue::Object(layout), Value::Object(object)) => self.object(*layout, object),
-            (OutputValue::Leaf(kind), Value::Raw(raw)) if leaf::write(&mut self.out, self.shape, *kind, self.input.store.text(raw)) => Ok(()),
+            (OutputValue::Leaf(kind), Value::Raw(raw))
+                if leaf::write(&mut self.out, self.shape, *kind, self.input.store.text(raw)) =>
+            {
+                Ok(())
+            }
             _ => Err(self.invalid("A value does not fit the schema.")),
         }
     }
@@ -234,7 +238,9 @@ impl<'a> Writer<'a> {
 
     fn report(&mut self, id: FailureId, has_path: bool) {
         let Some(failure) = self.input.failures.get(id).filter(|failure| !failure.is_silent) else { return };
-        let Some(reports) = self.reports.get_mut(id.0 as usize).filter(|reports| **reports < MAX_REPORTS_PER_FAILURE) else { return };
+        let Some(reports) = self.reports.get_mut(id.0 as usize).filter(|reports| **reports < MAX_REPORTS_PER_FAILURE) else {
+            return;
+        };
         *reports += 1;
         let below = has_path.then_some(&failure.below[..]);
         self.error(&failure.message, below, &failure.extensions);

@@ -1,11 +1,26 @@
-//! Limits: how large a request may be.
+//! Limits: how large a request may be, and how long it may take.
 //!
 //! Relied on by `pipeline`; the limits of operations are enforced by `graphql`, that of answers by `upstream`'s callers. Configured by `limits:`.
 
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::header;
+use http_body::{Body as _, Frame, SizeHint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::units::Size;
+use crate::{
+    body::{Body, BoxError},
+    error::{Error, ErrorKind},
+    exchange::Exchange,
+    units::Size,
+};
 
 /// Sizes of requests, operations and answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -50,5 +65,115 @@ impl Default for LimitsConfig {
             max_subgraph_response_bytes: Size(64_000_000),
             warn_only: false,
         }
+    }
+}
+
+/// Longest request target.
+const TARGET: usize = 8 << 10;
+/// Most header fields.
+const FIELDS: usize = 200;
+/// How long a request's body may stand still.
+const BODY_IDLE: Duration = Duration::from_secs(30);
+
+/// The limits of one route.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    header_bytes: usize,
+    body_bytes: usize,
+    time: Duration,
+}
+
+impl Limits {
+    /// Those of the configuration; `time` is how long a request may take up to its answer's head.
+    pub fn new(config: &LimitsConfig, time: Duration) -> Self {
+        Self { header_bytes: config.http_max_header_bytes.bytes(), body_bytes: config.http_max_request_bytes.bytes(), time }
+    }
+
+    /// Checks what the head tells, and sets the deadline.
+    ///
+    /// # Errors
+    /// 413, 414 or 431.
+    pub fn check(&self, exchange: &mut Exchange) -> Result<(), Error> {
+        exchange.deadline = exchange.started + self.time;
+        if exchange.uri.path_and_query().is_some_and(|target| target.as_str().len() > TARGET) {
+            return Err(Error::new(ErrorKind::UriTooLong, format!("the request target is longer than {TARGET} bytes")));
+        }
+        let bytes: usize = exchange.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        if bytes > self.header_bytes || exchange.headers.len() > FIELDS {
+            let detail = format!("the headers are more than {} bytes or {FIELDS} fields", self.header_bytes);
+            return Err(Error::new(ErrorKind::HeadersTooLarge, detail));
+        }
+        let length = exchange.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if length.is_some_and(|length| length > self.body_bytes as u64) {
+            return Err(self.too_large());
+        }
+        Ok(())
+    }
+
+    /// The body with its limits: it fails when it grows too large, or stands still.
+    pub fn guard(&self, body: Body) -> Body {
+        if body.is_end_stream() || body.bytes().is_some_and(|bytes| bytes.len() <= self.body_bytes) {
+            return body;
+        }
+        Body::stream(Guarded { body, left: self.body_bytes, limits: *self, timer: None, is_moving: false })
+    }
+
+    fn too_large(&self) -> Error {
+        Error::new(ErrorKind::BodyTooLarge, format!("the body is larger than {} bytes", self.body_bytes))
+    }
+}
+
+struct Guarded {
+    body: Body,
+    left: usize,
+    limits: Limits,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Whether something has arrived since the timer was set.
+    is_moving: bool,
+}
+
+impl Guarded {
+    fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + BODY_IDLE)));
+        while timer.as_mut().poll(context).is_ready() {
+            if !std::mem::take(&mut self.is_moving) {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(Instant::now() + BODY_IDLE);
+        }
+        Poll::Pending
+    }
+}
+
+impl http_body::Body for Guarded {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.is_moving = true;
+                let size = frame.data_ref().map_or(0, Bytes::len);
+                Poll::Ready(Some(match self.left.checked_sub(size) {
+                    Some(left) => {
+                        self.left = left;
+                        Ok(frame)
+                    }
+                    None => Err(self.limits.too_large().into()),
+                }))
+            }
+            Poll::Pending => self
+                .poll_idle(context)
+                .map(|()| Some(Err(Error::new(ErrorKind::RequestTimeout, "the request's body stood still").into()))),
+            ended => ended,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

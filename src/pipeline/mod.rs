@@ -10,35 +10,54 @@ pub mod compression;
 pub mod concurrency;
 pub mod cors;
 pub mod csrf;
+pub mod failure;
 pub mod jwks;
 pub mod limits;
+pub mod message;
 pub mod observe;
+pub mod path;
 pub mod rate_limit;
+pub mod request_id;
 pub mod route;
+pub mod trusted_proxies;
 
-use http::{Request, Response};
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
+use tokio::time::timeout_at;
 
+pub use self::route::Routes;
+use self::{
+    access::Access, auth::Auth, concurrency::Concurrency, cors::Cors, csrf::Csrf, limits::Limits, observe::Observer,
+    rate_limit::RateLimit, trusted_proxies::TrustedProxies,
+};
 use crate::{
     body::Body,
-    error::Error,
+    error::{Error, ErrorKind},
     exchange::{Exchange, Peer},
-    rest,
+    graphql, rest,
 };
-pub use route::Routes;
+
+/// How long a request may take that has found no route yet.
+const UNROUTED: Duration = Duration::from_secs(60);
 
 /// The gateway from a request to its response, for one configuration.
 #[derive(Debug)]
 pub struct Pipeline {
     /// Where requests lead.
     pub routes: Routes,
+    /// Whose word about the client is believed.
+    pub trusted_proxies: TrustedProxies,
+    /// Who learns of every exchange.
+    pub observer: Arc<Observer>,
 }
 
 /// What matched a request: what applies to it, and where it leads.
 #[derive(Debug)]
 pub struct Route {
     /// The name in `router.yaml`, in logs and in metrics.
-    pub name: std::sync::Arc<str>,
+    pub name: Arc<str>,
     /// The steps that apply.
     pub policy: Policy,
     /// Where it leads.
@@ -46,12 +65,29 @@ pub struct Route {
 }
 
 /// The configured steps of a route. What is `None` costs a branch.
-#[derive(Debug, Default)]
-pub struct Policy {}
+#[derive(Debug)]
+pub struct Policy {
+    /// Which web pages may call.
+    pub cors: Option<Cors>,
+    /// How large and how long.
+    pub limits: Limits,
+    /// No forged requests.
+    pub csrf: Option<Csrf>,
+    /// Who calls.
+    pub auth: Option<Auth>,
+    /// Who may call.
+    pub access: Option<Access>,
+    /// How often.
+    pub rate_limit: Option<RateLimit>,
+    /// How many at once.
+    pub concurrency: Option<Concurrency>,
+}
 
 /// Where a route leads.
 #[derive(Debug)]
 pub enum Target {
+    /// To the graph.
+    Graphql(Arc<graphql::Endpoint>),
     /// To upstreams, as it is.
     Rest(rest::Proxy),
 }
@@ -59,6 +95,7 @@ pub enum Target {
 impl Target {
     async fn serve(&self, exchange: &mut Exchange, body: Body) -> Result<Response<Body>, Error> {
         match self {
+            Self::Graphql(endpoint) => endpoint.serve(exchange, body).await,
             Self::Rest(proxy) => proxy.serve(exchange, body).await,
         }
     }
@@ -67,20 +104,100 @@ impl Target {
 impl Pipeline {
     /// Answers one request, always.
     pub async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
-        let (head, body) = request.into_parts();
-        let mut exchange = Exchange::new(peer, head, std::time::Duration::from_secs(60));
-        match self.run(&mut exchange, body.into()).await {
-            Ok(response) => response,
-            Err(error) => {
-                let mut response = Response::new(Body::full(error.to_string()));
-                *response.status_mut() = error.kind.status();
-                response
-            }
-        }
+        let (exchange, body) = receive(peer, request);
+        let mut observed = self.observer.begin(exchange);
+        let exchange = &mut observed.exchange;
+        let mut matched = None;
+        let result = self.run(exchange, body, &mut matched).await;
+        let error = result.as_ref().err().map(|error| error.kind);
+        let mut response = result.unwrap_or_else(|error| {
+            let is_graphql = matched.is_some_and(|route| matches!(route.target, Target::Graphql(_)));
+            failure::respond(error, exchange, is_graphql)
+        });
+        complete(exchange, matched, &mut response);
+        observed.answered(response.status(), error);
+        response.body_mut().hold(observed);
+        response
     }
 
-    async fn run(&self, exchange: &mut Exchange, body: Body) -> Result<Response<Body>, Error> {
-        let route = self.routes.find(exchange)?;
-        route.target.serve(exchange, body).await
+    /// The order of the gateway. GraphQL and REST differ only in `target.serve`.
+    async fn run<'r>(
+        &'r self,
+        exchange: &mut Exchange,
+        body: Body,
+        matched: &mut Option<&'r Route>,
+    ) -> Result<Response<Body>, Error> {
+        self.trusted_proxies.identify(exchange);
+        message::check(exchange)?; // 400, 405, 417
+        let route = self.route(exchange)?; // 404, 405, 421
+        *matched = Some(route);
+        exchange.route = route.name.clone();
+        let policy = &route.policy;
+        if let Some(preflight) = policy.cors.as_ref().and_then(|cors| cors.preflight(exchange)) {
+            return Ok(preflight);
+        }
+        policy.limits.check(exchange)?; // 413, 414, 431
+        if let Some(csrf) = &policy.csrf {
+            csrf.check(exchange)?; // 400
+        }
+        if let Some(auth) = &policy.auth {
+            auth.authenticate(exchange).await?; // 401
+        }
+        if let Some(access) = &policy.access {
+            access.authorize(exchange)?; // 401, 403
+        }
+        if let Some(rate_limit) = &policy.rate_limit {
+            rate_limit.take(exchange)?; // 429
+        }
+        let slot = policy.concurrency.as_ref().map(Concurrency::enter).transpose()?; // 503
+        let deadline = exchange.deadline;
+        let work = route.target.serve(exchange, policy.limits.guard(body));
+        let mut response = timeout_at(deadline.into(), work).await.unwrap_or_else(|_| Err(late()))?; // 504
+        if let Some(slot) = slot {
+            // Released when the body ends, so streams count.
+            response.body_mut().hold(slot);
+        }
+        Ok(response)
     }
+
+    fn route(&self, exchange: &Exchange) -> Result<&Route, Error> {
+        let path = path::normalise(exchange.uri.path())?;
+        let host = message::without_port(message::authority(exchange));
+        self.routes.find(exchange, host, &path)
+    }
+}
+
+/// An exchange from a request that has just arrived.
+fn receive(peer: Peer, mut request: Request<Incoming>) -> (Exchange, Body) {
+    let is_upgrade = request.version() == Version::HTTP_11 && request.headers().contains_key(header::UPGRADE);
+    let upgrade = is_upgrade.then(|| hyper::upgrade::on(&mut request));
+    let (head, incoming) = request.into_parts();
+    let mut exchange = Exchange::new(peer, head, UNROUTED);
+    exchange.upgrade = upgrade;
+    exchange.id = request_id::of(&exchange.headers);
+    let body = if http_body::Body::is_end_stream(&incoming) { Body::empty() } else { incoming.into() };
+    (exchange, body)
+}
+
+/// What every response gets, whoever made it.
+fn complete(exchange: &mut Exchange, route: Option<&Route>, response: &mut Response<Body>) {
+    let headers = response.headers_mut();
+    let mut last = None;
+    for (name, value) in std::mem::take(&mut exchange.response_headers) {
+        // The map gives a name once, and then its further values.
+        last = name.or(last);
+        if let Some(name) = &last {
+            headers.append(name.clone(), value);
+        }
+    }
+    if let Some(cors) = route.and_then(|route| route.policy.cors.as_ref()) {
+        cors.mark(&exchange.headers, headers);
+    }
+    if let Ok(id) = HeaderValue::from_str(&exchange.id) {
+        headers.insert(request_id::HEADER, id);
+    }
+}
+
+fn late() -> Error {
+    Error::new(ErrorKind::DeadlineExceeded, "the deadline of the exchange passed")
 }

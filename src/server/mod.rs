@@ -1,18 +1,34 @@
 //! Sockets to requests: the accept loop, HTTP/1.1 and HTTP/2 on one port, and draining.
 //!
 //! Relies on the leaves. `app` calls it with a handler.
+//! Spec: <https://www.rfc-editor.org/rfc/rfc9112>, <https://www.rfc-editor.org/rfc/rfc9113>
 
+pub mod connection;
 pub mod drain;
 pub mod tls;
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as StdListener},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::{
+    connection::Protocols,
+    drain::{Phase, Phases},
+};
 use crate::{body::Body, exchange::Peer};
+
+/// How long the accept loop rests when the system refuses it a socket (no file descriptors, no memory).
+const REST: Duration = Duration::from_millis(20);
+/// How long idle connections live on while draining, so that a request that is already on its way still gets its answer.
+const LINGER: Duration = Duration::from_millis(1_000);
 
 /// How a listener ends: `stop` asks it to, and after `limit` what still runs is cut.
 #[derive(Clone, Debug)]
@@ -32,7 +48,55 @@ where
     H: Fn(Peer, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let _ = (listener, handler);
-    drain.stop.cancelled().await;
+    let connections = TaskTracker::new();
+    let protocols = Arc::new(Protocols::default());
+    let phases = Phases::new();
+    let take = |stream: TcpStream, address: SocketAddr| {
+        let peer = Peer { address, is_tls: false };
+        connections.spawn(connection::run(stream, peer, handler.clone(), protocols.clone(), phases.clone()));
+    };
+    loop {
+        tokio::select! {
+            biased;
+            () = drain.stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, address)) => take(stream, address),
+                Err(error) => rest(&error).await,
+            },
+        }
+    }
+    phases.enter(Phase::Draining);
+    for (stream, address) in queued(&listener.into_std()?) {
+        take(TcpStream::from_std(stream)?, address);
+    }
+    connections.close();
+    let all_closed = async {
+        let _ = tokio::time::timeout(LINGER, connections.wait()).await;
+        phases.enter(Phase::Closing);
+        connections.wait().await;
+    };
+    if tokio::time::timeout(drain.limit, all_closed).await.is_err() {
+        tracing::warn!(connections = connections.len(), "requests still in flight at the end of the drain are cut");
+        phases.enter(Phase::Cut);
+    }
     Ok(())
+}
+
+/// A failed accept is a fault of one connection, or of the system for a while; never a reason to stop.
+async fn rest(error: &io::Error) {
+    let is_of_connection =
+        matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted);
+    if !is_of_connection {
+        tracing::warn!(%error, "no connection could be accepted");
+        tokio::time::sleep(REST).await;
+    }
+}
+
+/// Connections that the system had accepted for us before we stopped: their clients have a right to an answer.
+fn queued(listener: &StdListener) -> impl Iterator<Item = (std::net::TcpStream, SocketAddr)> + '_ {
+    std::iter::from_fn(|| {
+        let (stream, address) = listener.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        Some((stream, address))
+    })
 }

@@ -4,6 +4,7 @@
 
 pub mod balance;
 pub mod breaker;
+pub mod dedupe;
 pub mod discovery;
 pub mod headers;
 pub mod health;
@@ -11,18 +12,34 @@ pub mod pool;
 pub mod retry;
 pub mod tls;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use bytes::Bytes;
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header, uri::PathAndQuery};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout_at;
 
+use self::{
+    balance::{Balance, Candidate},
+    breaker::Breaker,
+    dedupe::{Flights, Key},
+    headers::Rules,
+    pool::Pool,
+    retry::Retry,
+};
 use crate::{
     body::Body,
     error::{Error, ErrorKind},
     exchange::Exchange,
-    telemetry::traces::RequestSpan,
+    telemetry::{metrics::Metrics, traces::RequestSpan},
     units::Span,
 };
 
@@ -100,7 +117,7 @@ pub enum RequestCompression {
 pub struct Call {
     /// Method, path and query, the target's own headers, and body. Scheme and authority are those of the endpoint that is
     /// chosen; a `Host` header is kept when there is one.
-    pub request: http::Request<Body>,
+    pub request: Request<Body>,
     /// When the answer must be there.
     pub deadline: Instant,
     /// Whether it may be sent twice.
@@ -112,14 +129,112 @@ pub struct Call {
 /// The answer to a call; its body may still be arriving.
 pub type Reply = http::Response<Body>;
 
-/// A service that we call: its endpoints, its pool and its policies.
-#[derive(Debug)]
+/// A service that we call: its endpoints, its pools and its policies.
+#[derive(Clone, Debug)]
 pub struct Upstream {
     name: Arc<str>,
     uri: Uri,
+    rules: Rules,
+    flights: Option<Arc<Flights>>,
+    service: Arc<Service>,
+}
+
+/// What all users of an upstream share.
+#[derive(Debug)]
+struct Service {
+    name: Arc<str>,
+    endpoints: Vec<Endpoint>,
+    balance: Balance,
+    breaker: Breaker,
+    retry: Retry,
+    metrics: Arc<Metrics>,
+}
+
+/// One address of a service.
+#[derive(Debug)]
+struct Endpoint {
+    host: HeaderValue,
+    /// Goes before the path of every request; empty, or without a slash at its end.
+    base: Box<str>,
+    weight: u32,
+    under_way: AtomicUsize,
+    pool: Arc<Pool>,
+}
+
+/// Why a try has no answer.
+#[derive(Debug)]
+pub struct Failure {
+    fault: Fault,
+    error: Error,
+}
+
+/// What went wrong with a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// No connection, so nothing was sent.
+    Connect,
+    /// The connection broke before an answer.
+    Reset {
+        /// It had been used before, so the upstream may have closed it in the moment we wrote.
+        is_reused: bool,
+    },
+    /// What came is not an answer.
+    Invalid,
+    /// Nothing came in time.
+    Timeout,
+    /// The body that was to be sent broke.
+    Request,
+    /// It was not tried: too many are under way.
+    Overflow,
+}
+
+/// A call's place among those under way, until the body of its answer has ended.
+#[derive(Debug)]
+pub struct Slot {
+    service: Arc<Service>,
+    endpoint: usize,
 }
 
 impl Upstream {
+    /// The upstream of this configuration.
+    ///
+    /// # Errors
+    /// Says what of the configuration cannot be used.
+    pub fn new(name: Arc<str>, config: &UpstreamConfig, metrics: Arc<Metrics>) -> Result<Self, String> {
+        let endpoints = config.endpoints.iter().map(|endpoint| Endpoint::new(endpoint, config)).collect::<Result<Vec<_>, _>>()?;
+        let weights: Vec<u32> = endpoints.iter().map(|endpoint| endpoint.weight).collect();
+        let uri = config.endpoints.first().and_then(|endpoint| endpoint.url.parse().ok()).unwrap_or_default();
+        metrics.upstream_healthy(&name, endpoints.len());
+        let service = Service {
+            balance: Balance::new(&config.balance, &weights)?,
+            breaker: Breaker::new(&config.circuit_breaker),
+            retry: Retry::new(&config.retry),
+            name: name.clone(),
+            endpoints,
+            metrics,
+        };
+        Ok(Self { name, uri, rules: Rules::default(), flights: None, service: Arc::new(service) })
+    }
+
+    /// The same service as a route calls it.
+    #[must_use]
+    pub fn for_route(&self, rules: Rules) -> Self {
+        Self { rules, flights: None, ..self.clone() }
+    }
+
+    /// The same service as a subgraph: its requests go to `uri`'s path.
+    #[must_use]
+    pub fn for_subgraph(&self, name: Arc<str>, uri: Uri, rules: Rules, shaping: &ShapingConfig) -> Self {
+        let path = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+        Self {
+            name,
+            uri: path.into(),
+            rules,
+            flights: shaping.deduplicate_query.then(Arc::default),
+            service: self.service.clone(),
+        }
+    }
+
     /// The name in `router.yaml`.
     pub fn name(&self) -> &Arc<str> {
         &self.name
@@ -130,13 +245,14 @@ impl Upstream {
         &self.uri
     }
 
-    /// Sends a call to one of the endpoints.
+    /// Sends a call to one of the endpoints: headers, then `Service::call`.
     ///
     /// # Errors
     /// One of the `Upstream…` kinds.
-    pub async fn call(&self, exchange: &Exchange, call: Call) -> Result<Reply, Error> {
-        let _ = (exchange, call);
-        Err(Error::bug("not built yet"))
+    pub async fn call(&self, exchange: &Exchange, mut call: Call) -> Result<Reply, Error> {
+        self.rules.apply_to_request(&exchange.headers, call.request.headers_mut());
+        let key = self.service.balance.key(exchange);
+        self.service.call(call, key).await
     }
 
     /// Sends a call and reads its whole answer, at most `limit` bytes. Where `deduplicate_query` is on, identical idempotent
@@ -144,16 +260,187 @@ impl Upstream {
     ///
     /// # Errors
     /// One of the `Upstream…` kinds.
-    pub async fn fetch(&self, exchange: &Exchange, call: Call, limit: usize) -> Result<http::Response<Bytes>, Error> {
-        let reply = self.call(exchange, call).await?;
-        let (head, body) = reply.into_parts();
-        let body = body.collect(limit, ErrorKind::UpstreamTooLarge, ErrorKind::UpstreamInvalid).await?;
+    pub async fn fetch(&self, exchange: &Exchange, mut call: Call, limit: usize) -> Result<http::Response<Bytes>, Error> {
+        self.rules.apply_to_request(&exchange.headers, call.request.headers_mut());
+        let deadline = call.deadline;
+        let hash = self.service.balance.key(exchange);
+        let flights = self.flights.as_ref().filter(|_| call.is_idempotent);
+        let shared = flights.and_then(|flights| Some((flights, Key::of(&call.request)?)));
+        let work = self.service.clone().fetch(call, hash, limit);
+        match shared {
+            None => work.await,
+            Some((flights, key)) => {
+                let flight = flights.join(key, || Box::pin(work));
+                timeout_at(deadline.into(), flight).await.unwrap_or_else(|_| Err(late()))
+            }
+        }
+    }
+
+    /// Applies the rules for responses to an answer that goes to the client as it is otherwise.
+    pub fn apply_to_response(&self, response: &mut HeaderMap) {
+        self.rules.apply_to_response(response);
+    }
+
+    /// Applies the rules for responses to one of several answers: what of `reply`'s headers the client's response gets. For
+    /// GraphQL, called once per fetch with the `response_headers` of the exchange; the rules say whether the first, the last or
+    /// all values count.
+    pub fn propagate_response(&self, reply: &HeaderMap, response: &mut HeaderMap) {
+        self.rules.collect_response(reply, response);
+    }
+}
+
+impl Service {
+    /// Breaker, then tries. Every try chooses an endpoint, takes a connection and sends.
+    async fn call(self: &Arc<Self>, call: Call, key: Option<u64>) -> Result<Reply, Error> {
+        let started = Instant::now();
+        self.breaker.admit().inspect_err(|error| self.metrics.upstream_error(&self.name, error.kind))?;
+        let result = self.try_all(call, key).await;
+        let is_success = match &result {
+            Ok(reply) => !reply.status().is_server_error(),
+            Err(failure) => matches!(failure.fault, Fault::Request | Fault::Overflow),
+        };
+        if let Some(state) = self.breaker.record(is_success) {
+            self.metrics.circuit_breaker_state(&self.name, state as i64);
+            tracing::info!(upstream = %self.name, ?state, "the circuit breaker changes");
+        }
+        match result {
+            Ok(mut reply) => {
+                self.metrics.upstream_answer(&self.name, reply.status(), started.elapsed());
+                if reply.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    headers::strip_hop_by_hop(reply.headers_mut());
+                }
+                Ok(reply)
+            }
+            Err(failure) => {
+                self.metrics.upstream_error(&self.name, failure.error.kind);
+                Err(failure.error)
+            }
+        }
+    }
+
+    async fn fetch(self: Arc<Self>, call: Call, key: Option<u64>, limit: usize) -> Result<http::Response<Bytes>, Error> {
+        let deadline = call.deadline;
+        let (head, body) = self.call(call, key).await?.into_parts();
+        let body = body.collect(limit, ErrorKind::UpstreamTooLarge, ErrorKind::UpstreamInvalid);
+        let body = timeout_at(deadline.into(), body).await.unwrap_or_else(|_| Err(late()))?;
         Ok(http::Response::from_parts(head, body))
     }
 
-    /// Applies the `response` header rules: what of a reply's headers the client's response gets. For GraphQL, called once per
-    /// fetch with the `response_headers` of the exchange; rules say whether the first, the last or all values count.
-    pub fn propagate_response(&self, reply: &HeaderMap, response: &mut HeaderMap) {
-        let _ = (reply, response);
+    async fn try_all(self: &Arc<Self>, call: Call, key: Option<u64>) -> Result<Reply, Failure> {
+        let Call { mut request, deadline, is_idempotent, span } = call;
+        if let Some(span) = &span {
+            span.inject(request.headers_mut());
+        }
+        let is_replayable = self.retry.is_possible(is_idempotent);
+        let mut avoid = None;
+        let mut tries = 0;
+        loop {
+            let spare = if is_replayable { replay(&request) } else { None };
+            let endpoint = self.choose(key, avoid);
+            let result = self.try_one(request, endpoint, deadline).await;
+            let outcome = result.as_ref().map(http::Response::status).map_err(|failure| failure.fault);
+            let Some(next) = spare else { return result };
+            let is_stale = tries == 0 && outcome == Err(Fault::Reset { is_reused: true });
+            if !is_stale {
+                let Some(_ticket) = self.retry.admit(outcome, tries, self.breaker.under_way()) else { return result };
+                let pause = Retry::pause(tries, random());
+                if Instant::now() + pause >= deadline {
+                    return result;
+                }
+                tokio::time::sleep(pause).await;
+            }
+            (request, avoid, tries) = (next, Some(endpoint), tries + 1);
+        }
     }
+
+    fn choose(&self, key: Option<u64>, avoid: Option<usize>) -> usize {
+        if self.endpoints.len() <= 1 {
+            return 0;
+        }
+        let candidate = |endpoint: &Endpoint| Candidate {
+            weight: endpoint.weight,
+            load: endpoint.under_way.load(Ordering::Relaxed),
+            is_available: true,
+        };
+        let candidates: Vec<_> = self.endpoints.iter().map(candidate).collect();
+        self.balance.choose(&candidates, key, avoid).unwrap_or_default()
+    }
+
+    async fn try_one(self: &Arc<Self>, mut request: Request<Body>, index: usize, deadline: Instant) -> Result<Reply, Failure> {
+        let Some(endpoint) = self.endpoints.get(index) else {
+            let error = Error::new(ErrorKind::UpstreamUnavailable, "there is no endpoint");
+            return Err(Failure { fault: Fault::Connect, error });
+        };
+        self.breaker.enter().map_err(|error| Failure { fault: Fault::Overflow, error })?;
+        endpoint.under_way.fetch_add(1, Ordering::Relaxed);
+        let slot = Slot { service: self.clone(), endpoint: index };
+        endpoint.address(&mut request)?;
+        let until = self.retry.per_try_timeout().map_or(deadline, |limit| deadline.min(Instant::now() + limit));
+        match timeout_at(until.into(), endpoint.pool.send(request, slot)).await {
+            Ok(result) => result,
+            Err(_) => Err(Failure { fault: Fault::Timeout, error: late() }),
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.service.breaker.leave();
+        if let Some(endpoint) = self.service.endpoints.get(self.endpoint) {
+            endpoint.under_way.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Endpoint {
+    fn new(config: &discovery::EndpointConfig, upstream: &UpstreamConfig) -> Result<Self, String> {
+        let url: Uri = config.url.parse().map_err(|_| format!("`{}` is not a URL", config.url))?;
+        let authority = url.authority().ok_or_else(|| format!("`{}` has no host", config.url))?;
+        let port = match (url.scheme_str(), url.port_u16()) {
+            (Some("http"), port) => port.unwrap_or(80),
+            _ => return Err(format!("`{}` is not an http:// URL", config.url)),
+        };
+        Ok(Self {
+            host: authority.as_str().parse().map_err(|_| format!("`{authority}` is not a host"))?,
+            base: url.path().trim_end_matches('/').into(),
+            weight: config.weight,
+            under_way: AtomicUsize::new(0),
+            pool: Pool::new(authority.host(), port, upstream.pool.clone(), upstream.connect_timeout.0),
+        })
+    }
+
+    /// Completes a request for this endpoint: its target, and `Host` unless there is one.
+    fn address(&self, request: &mut Request<Body>) -> Result<(), Failure> {
+        if !request.headers().contains_key(header::HOST) {
+            request.headers_mut().insert(header::HOST, self.host.clone());
+        }
+        let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+        if self.base.is_empty() && request.uri().scheme().is_none() {
+            return Ok(());
+        }
+        let uri = format!("{}{target}", self.base).parse::<Uri>().map_err(|error| {
+            let error = Error::bug(format!("the target `{target}` does not fit behind `{}`: {error}", self.base));
+            Failure { fault: Fault::Request, error }
+        })?;
+        *request.uri_mut() = uri;
+        Ok(())
+    }
+}
+
+/// A copy of a request whose body is all there.
+fn replay(request: &Request<Body>) -> Option<Request<Body>> {
+    let mut copy = Request::new(request.body().try_clone()?);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
+}
+
+fn late() -> Error {
+    Error::new(ErrorKind::UpstreamTimeout, "no answer before the deadline")
+}
+
+/// A number that differs each time; for spreading load, not for secrets.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }

@@ -2,9 +2,16 @@
 //!
 //! Relied on by `upstream`; configured by `upstreams.<name>.retry:`.
 
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Fault;
 use crate::units::{Percent, Span};
 
 /// Which calls are sent again. Calls that are not idempotent are sent again only when nothing of them was sent.
@@ -40,4 +47,123 @@ pub enum RetryOn {
     ConnectFailure,
     /// The connection broke before an answer.
     Reset,
+}
+
+/// Retries that may always be under way, however few calls are.
+const FEWEST: u32 = 3;
+/// The longest pause before the first retry; it doubles with each, up to ten times as much.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// The rule of one upstream, with its budget.
+#[derive(Debug)]
+pub struct Retry {
+    config: RetryConfig,
+    under_way: AtomicU32,
+}
+
+/// A retry under way, until it is dropped.
+#[derive(Debug)]
+pub struct Ticket<'a>(&'a Retry);
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Retry {
+    /// The rule of this configuration.
+    pub fn new(config: &RetryConfig) -> Self {
+        Self { config: config.clone(), under_way: AtomicU32::new(0) }
+    }
+
+    /// How long one try may take.
+    pub fn per_try_timeout(&self) -> Option<Duration> {
+        self.config.per_try_timeout.map(|span| span.0)
+    }
+
+    /// Whether a call may be sent a second time at all after it was sent once: what costs a copy of it.
+    pub fn is_possible(&self, is_idempotent: bool) -> bool {
+        is_idempotent && self.config.attempts > 0 && !self.config.on.is_empty()
+    }
+
+    /// Whether such an outcome is worth another try, after `tries` retries; with room in the budget, which the ticket takes.
+    pub fn admit(&self, outcome: Result<StatusCode, Fault>, tries: u32, calls_under_way: u32) -> Option<Ticket<'_>> {
+        if tries >= self.config.attempts || !self.config.on.iter().any(|on| on.covers(outcome)) {
+            return None;
+        }
+        let share = u32::from(self.config.budget.0);
+        let most = FEWEST.max(calls_under_way.saturating_mul(share) / 100);
+        let before = self.under_way.fetch_add(1, Ordering::Relaxed);
+        let ticket = Ticket(self);
+        (before < most).then_some(ticket)
+    }
+
+    /// How long to wait before a retry: random up to a bound that doubles, so that many callers do not come back together.
+    pub fn pause(tries: u32, random: u64) -> Duration {
+        let bound = PAUSE.saturating_mul(1 << tries.min(8)).min(PAUSE * 10);
+        bound.mul_f64((random >> 11) as f64 / (1_u64 << 53) as f64)
+    }
+}
+
+impl RetryOn {
+    fn covers(self, outcome: Result<StatusCode, Fault>) -> bool {
+        let is_gateway_error =
+            matches!(outcome, Ok(StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT));
+        let is_broken = matches!(outcome, Err(Fault::Connect | Fault::Reset { .. } | Fault::Invalid | Fault::Timeout));
+        match self {
+            Self::ServerError => is_broken || outcome.is_ok_and(|status| status.is_server_error()),
+            Self::GatewayError => is_gateway_error,
+            Self::ConnectFailure => outcome == Err(Fault::Connect),
+            Self::Reset => matches!(outcome, Err(Fault::Reset { .. })),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retry(on: &[RetryOn], attempts: u32) -> Retry {
+        Retry::new(&RetryConfig { on: on.to_vec(), attempts, ..Default::default() })
+    }
+
+    #[test]
+    fn each_word_covers_what_it_says() {
+        use RetryOn::{ConnectFailure, GatewayError, Reset, ServerError};
+        let outcomes = [
+            (Ok(StatusCode::OK), [false, false, false, false]),
+            (Ok(StatusCode::NOT_FOUND), [false, false, false, false]),
+            (Ok(StatusCode::INTERNAL_SERVER_ERROR), [true, false, false, false]),
+            (Ok(StatusCode::BAD_GATEWAY), [true, true, false, false]),
+            (Err(Fault::Connect), [true, false, true, false]),
+            (Err(Fault::Reset { is_reused: false }), [true, false, false, true]),
+            (Err(Fault::Timeout), [true, false, false, false]),
+            (Err(Fault::Request), [false, false, false, false]),
+        ];
+        for (outcome, expected) in outcomes {
+            let covered = [ServerError, GatewayError, ConnectFailure, Reset].map(|on| on.covers(outcome));
+            assert_eq!(covered, expected, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn attempts_and_budget_end_it() {
+        let retry = retry(&[RetryOn::ServerError], 2);
+        let failed = Ok(StatusCode::SERVICE_UNAVAILABLE);
+        assert!(retry.admit(failed, 1, 0).is_some());
+        assert!(retry.admit(failed, 2, 0).is_none(), "two retries are all");
+        let taken: Vec<_> = (0..100).filter_map(|_| retry.admit(failed, 0, 10)).collect();
+        assert_eq!(taken.len(), 3, "three may always be under way");
+        drop(taken);
+        let taken: Vec<_> = (0..100).filter_map(|_| retry.admit(failed, 0, 100)).collect();
+        assert_eq!(taken.len(), 20, "a fifth of the calls under way");
+    }
+
+    #[test]
+    fn pauses_are_random_and_bounded() {
+        assert_eq!(Retry::pause(0, 0), Duration::ZERO);
+        assert!(Retry::pause(0, u64::MAX) <= PAUSE);
+        assert!(Retry::pause(100, u64::MAX) <= PAUSE * 10);
+    }
 }

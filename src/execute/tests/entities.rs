@@ -11,7 +11,14 @@ use super::support::*;
 /// `{ users { id name friend { id name } } }`: ids from one subgraph, names from another, friends in a second position.
 fn two_positions() -> Plan {
     let names = |of: usize| {
-        row(1, vec![leaf("id", 0, nullable(0), ANY), leaf("name", 1, nullable(0), ANY), output("friend", 2, nullable(0), OutputValue::Object(layout(of)))])
+        row(
+            1,
+            vec![
+                leaf("id", 0, nullable(0), ANY),
+                leaf("name", 1, nullable(0), ANY),
+                output("friend", 2, nullable(0), OutputValue::Object(layout(of))),
+            ],
+        )
     };
     let mut friend = names(2);
     friend.fields.pop();
@@ -28,7 +35,8 @@ fn two_positions() -> Plan {
     )
 }
 
-const USERS: &str = r#"{"data":{"users":[{"id":"1","friend":{"id":"2"}},{"id":"2","friend":{"id":"1"}},{"id":"1","friend":null}]}}"#;
+const USERS: &str =
+    r#"{"data":{"users":[{"id":"1","friend":{"id":"2"}},{"id":"2","friend":{"id":"1"}},{"id":"1","friend":null}]}}"#;
 
 #[test]
 fn equal_representations_are_sent_once_and_their_answer_goes_everywhere() {
@@ -65,9 +73,12 @@ fn an_unreachable_subgraph_nulls_its_fields_only_and_says_so_at_each() {
 #[test]
 fn a_failure_that_hits_many_values_is_reported_a_few_times() {
     let users: Vec<_> = (0..500).map(|id| json!({"id": id, "friend": null})).collect();
-    let answer = run(two_positions(), |subgraph, _| {
-        if subgraph == 0 { Ok(json!({"data":{"users": users}}).to_string()) } else { Err(()) }
-    });
+    let answer = run(
+        two_positions(),
+        |subgraph, _| {
+            if subgraph == 0 { Ok(json!({"data":{"users": users}}).to_string()) } else { Err(()) }
+        },
+    );
     assert_eq!(answer["data"]["users"].as_array().unwrap().len(), 500);
     assert_eq!(answer["errors"].as_array().unwrap().len(), 10);
 }
@@ -110,7 +121,9 @@ fn an_entity_fetch_of_some_types_leaves_the_others_alone() {
     let answer = run(plan, |subgraph, body| {
         if subgraph == 0 {
             // The second object has its type last.
-            return Ok(r#"{"data":{"users":[{"__typename":"User","id":1,"friend":{"id":9}},{"id":2,"__typename":"Product"}]}}"#.into());
+            return Ok(
+                r#"{"data":{"users":[{"__typename":"User","id":1,"friend":{"id":9}},{"id":2,"__typename":"Product"}]}}"#.into()
+            );
         }
         assert_eq!(body["variables"]["representations"], json!([{"__typename":"Product","id":2}]));
         Ok(r#"{"data":{"_entities":[{"name":"two"}]}}"#.into())
@@ -126,7 +139,9 @@ fn an_entity_fetch_of_some_types_leaves_the_others_alone() {
 
 #[test]
 fn objects_of_an_occupied_slot_merge_and_lists_merge_item_by_item() {
-    let (user, both) = (vec![leaf("id", 0, nullable(0), ANY), leaf("name", 1, nullable(0), ANY)], |at| reads("users", 0, 1, ReadValue::Object(read(at))));
+    let (user, both) = (vec![leaf("id", 0, nullable(0), ANY), leaf("name", 1, nullable(0), ANY)], |at| {
+        reads("users", 0, 1, ReadValue::Object(read(at)))
+    });
     let plan = plan(
         vec![row(0, vec![output("users", 0, nullable(1), OutputValue::Object(layout(1)))]), row(1, user)],
         vec![
@@ -138,7 +153,11 @@ fn objects_of_an_occupied_slot_merge_and_lists_merge_item_by_item() {
         vec![root_fetch(0, 0), root_fetch(1, 2)],
     );
     let answer = run(plan, |subgraph, _| {
-        let users: Json = if subgraph == 0 { json!([{"id":1},null,{"id":3}]) } else { json!([{"name":"a"},{"name":"b"},null,{"name":"surplus"}]) };
+        let users: Json = if subgraph == 0 {
+            json!([{"id":1},null,{"id":3}])
+        } else {
+            json!([{"name":"a"},{"name":"b"},null,{"name":"surplus"}])
+        };
         Ok(json!({"data":{"users":users}}).to_string())
     });
     assert_eq!(answer, json!({"data":{"users":[{"id":1,"name":"a"},{"id":null,"name":"b"},{"id":3,"name":null}]}}));

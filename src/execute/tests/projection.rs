@@ -58,7 +58,11 @@ fn answer(selection: &Selection, numbers: &mut impl FnMut() -> u32) -> String {
             fields.push(format!("\"x{}\": [{{\"deep\":[1,{{}}]}}]", fields.len()));
         }
         if numbers() % 16 != 0 {
-            fields.push(format!("\"{key}\"{}{}", [":", " :\n", ": "][numbers() as usize % 3], value(*lists, child.as_ref(), numbers)));
+            fields.push(format!(
+                "\"{key}\"{}{}",
+                [":", " :\n", ": "][numbers() as usize % 3],
+                value(*lists, child.as_ref(), numbers)
+            ));
         }
     }
     if numbers() % 3 == 0 {
@@ -78,7 +82,15 @@ fn value(lists: u8, child: Option<&Selection>, numbers: &mut impl FnMut() -> u32
     match child {
         Some(child) => answer(child, numbers),
         None => {
-            let leaves = ["1", "-2.5e3", "\"a \\\"q\\\" \\u00e9 😀\"", "true", "\"\"", "{\"k\":[null]}", "\"long long long long long long long long text\""];
+            let leaves = [
+                "1",
+                "-2.5e3",
+                "\"a \\\"q\\\" \\u00e9 😀\"",
+                "true",
+                "\"\"",
+                "{\"k\":[null]}",
+                "\"long long long long long long long long text\"",
+            ];
             leaves[numbers() as usize % leaves.len()].into()
         }
     }

@@ -17,14 +17,7 @@ use supergraph::{
 use crate::{
     error::{Error, ErrorKind},
     exchange::{Exchange, Peer},
-    execute::{
-        Request,
-        errors::Service,
-        fetch,
-        prepared::Prepared,
-        run::Run,
-        types::TypeNames,
-    },
+    execute::{Request, errors::Service, fetch, prepared::Prepared, run::Run, types::TypeNames},
 };
 
 pub const ANY: LeafKind = LeafKind::Any;

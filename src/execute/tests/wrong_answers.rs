@@ -18,19 +18,25 @@ fn me() -> Plan {
     ];
     plan(
         vec![
-            row(0, vec![output("me", 0, nullable(0), OutputValue::Object(layout(1))), leaf("other", 1, nullable(0), LeafKind::Int)]),
+            row(
+                0,
+                vec![output("me", 0, nullable(0), OutputValue::Object(layout(1))), leaf("other", 1, nullable(0), LeafKind::Int)],
+            ),
             row(1, user),
             row(2, vec![leaf("price", 1, required(), LeafKind::Int)]),
         ],
         vec![
             reading(0, vec![reads("me", 0, 0, ReadValue::Object(read(1))), reads("other", 1, 0, ReadValue::Leaf)]),
             {
-                let mut user = reading(1, vec![
-                    reads("id", 0, 0, ReadValue::Leaf),
-                    reads("alias_age", 1, 0, ReadValue::Leaf),
-                    reads("tags", 2, 1, ReadValue::Leaf),
-                    reads("best", 3, 0, ReadValue::Object(read(2))),
-                ]);
+                let mut user = reading(
+                    1,
+                    vec![
+                        reads("id", 0, 0, ReadValue::Leaf),
+                        reads("alias_age", 1, 0, ReadValue::Leaf),
+                        reads("tags", 2, 1, ReadValue::Leaf),
+                        reads("best", 3, 0, ReadValue::Object(read(2))),
+                    ],
+                );
                 user.typename = Some("__typename".into());
                 user
             },
@@ -92,7 +98,8 @@ fn what_is_no_graphql_response_gives_null_and_an_error_at_each_field() {
     let twice = r#"{"data":{"me":null,"other":1,"other":2}}"#;
     let hidden_twice = r#"{"data":{"other":1,"me":null,"o\u0074her":2}}"#;
     let data_twice = r#"{"data":{"other":1},"data":{"other":2}}"#;
-    let wordy = ["", "<html>", "null", "[]", "{}", "\"data\"", r#"{"data":[]}"#, r#"{"data":5}"#, r#"{"data":null}"#, r#"{"errors":[]}"#];
+    let wordy =
+        ["", "<html>", "null", "[]", "{}", "\"data\"", r#"{"data":[]}"#, r#"{"data":5}"#, r#"{"data":null}"#, r#"{"errors":[]}"#];
     let trailing = format!("{GOOD}{GOOD}");
     let errors = r#"{"data":{"other":1},"errors":"none"}"#;
     for text in [&deep, cut, twice, hidden_twice, data_twice, &trailing, errors].into_iter().chain(wordy) {
@@ -135,11 +142,27 @@ fn values_of_a_wrong_kind_are_errors_of_their_field() {
     let with = |from: &str, to: &str| GOOD.replace(from, to);
     let table = [
         (with("30", "\"30\""), json!({"id":"1","age":null,"tags":["a"],"best":{"price":3}}), vec![(r#"["me","age"]"#, VALUE)]),
-        (with("30", "30000000000"), json!({"id":"1","age":null,"tags":["a"],"best":{"price":3}}), vec![(r#"["me","age"]"#, VALUE)]),
+        (
+            with("30", "30000000000"),
+            json!({"id":"1","age":null,"tags":["a"],"best":{"price":3}}),
+            vec![(r#"["me","age"]"#, VALUE)],
+        ),
         (with("[\"a\"]", "\"a\""), json!({"id":"1","age":30,"tags":null,"best":{"price":3}}), vec![(r#"["me","tags"]"#, VALUE)]),
-        (with("[\"a\"]", "[\"a\",1]"), json!({"id":"1","age":30,"tags":null,"best":{"price":3}}), vec![(r#"["me","tags",1]"#, VALUE)]),
-        (with("[\"a\"]", "[null]"), json!({"id":"1","age":30,"tags":null,"best":{"price":3}}), vec![(r#"["me","tags",0]"#, VALUE)]),
-        (with("{\"id\":7}", "[{\"id\":7}]"), json!({"id":"1","age":30,"tags":["a"],"best":null}), vec![(r#"["me","best"]"#, VALUE)]),
+        (
+            with("[\"a\"]", "[\"a\",1]"),
+            json!({"id":"1","age":30,"tags":null,"best":{"price":3}}),
+            vec![(r#"["me","tags",1]"#, VALUE)],
+        ),
+        (
+            with("[\"a\"]", "[null]"),
+            json!({"id":"1","age":30,"tags":null,"best":{"price":3}}),
+            vec![(r#"["me","tags",0]"#, VALUE)],
+        ),
+        (
+            with("{\"id\":7}", "[{\"id\":7}]"),
+            json!({"id":"1","age":30,"tags":["a"],"best":null}),
+            vec![(r#"["me","best"]"#, VALUE)],
+        ),
         (with("{\"id\":7}", "8"), json!({"id":"1","age":30,"tags":["a"],"best":null}), vec![(r#"["me","best"]"#, VALUE)]),
         (with("\"1\"", "true"), Json::Null, vec![(r#"["me","id"]"#, VALUE)]),
         (with("\"User\"", "\"Product\""), Json::Null, vec![(r#"["me"]"#, VALUE)]),
@@ -175,7 +198,12 @@ fn errors_below_a_null_keep_the_rest_of_their_path() {
 #[test]
 fn one_error_for_all_data_explains_every_field() {
     let all = json!({"me":null,"other":null});
-    expect(r#"{"data":null,"errors":[{"message":"down"}]}"#, PRICE, all.clone(), &[(r#"["me"]"#, "SUBGRAPH_ERROR"), (r#"["other"]"#, "SUBGRAPH_ERROR")]);
+    expect(
+        r#"{"data":null,"errors":[{"message":"down"}]}"#,
+        PRICE,
+        all.clone(),
+        &[(r#"["me"]"#, "SUBGRAPH_ERROR"), (r#"["other"]"#, "SUBGRAPH_ERROR")],
+    );
     expect(r#"{"errors":[{"message":"bad","path":["other"]}]}"#, PRICE, all, &[(r#"["other"]"#, "SUBGRAPH_ERROR")]);
 }
 
@@ -199,7 +227,8 @@ fn hidden_errors_keep_their_path_and_lose_the_rest() {
         plan.shape.reads.iter().map(|(_, read)| read.clone()).collect(),
         fetches,
     );
-    let text = r#"{"data":null,"errors":[{"message":"password is hunter2","path":["me"],"extensions":{"code":"SECRET","stack":"x"}}]}"#;
+    let text =
+        r#"{"data":null,"errors":[{"message":"password is hunter2","path":["me"],"extensions":{"code":"SECRET","stack":"x"}}]}"#;
     let answer = run(plan, |_, _| Ok(text.into()));
     assert_eq!(
         answer["errors"],

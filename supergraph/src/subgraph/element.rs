@@ -4,7 +4,9 @@
 
 use apollo_compiler::ast::{self, DirectiveLocation};
 use apollo_compiler::parser::SourceSpan;
-use apollo_compiler::schema::{Component, Directive, DirectiveDefinition, EnumValueDefinition, ExtendedType, FieldDefinition, InputValueDefinition};
+use apollo_compiler::schema::{
+    Component, Directive, DirectiveDefinition, EnumValueDefinition, ExtendedType, FieldDefinition, InputValueDefinition,
+};
 use apollo_compiler::{Node, Schema};
 use std::fmt;
 
@@ -106,8 +108,12 @@ fn visit_members<'a>(definition: &'a ExtendedType, visit: &mut impl FnMut(Elemen
     let fields = match definition {
         ExtendedType::Object(object) => object.fields.values(),
         ExtendedType::Interface(interface) => interface.fields.values(),
-        ExtendedType::Enum(enumeration) => return enumeration.values.values().for_each(|value| visit(Element::EnumValue(definition, value))),
-        ExtendedType::InputObject(input) => return input.fields.values().for_each(|field| visit(Element::InputField(definition, field))),
+        ExtendedType::Enum(enumeration) => {
+            return enumeration.values.values().for_each(|value| visit(Element::EnumValue(definition, value)));
+        }
+        ExtendedType::InputObject(input) => {
+            return input.fields.values().for_each(|field| visit(Element::InputField(definition, field)));
+        }
         ExtendedType::Scalar(_) | ExtendedType::Union(_) => return,
     };
     for field in fields {

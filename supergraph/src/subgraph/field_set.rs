@@ -101,7 +101,9 @@ fn is_same(a: &Selection, b: &Selection) -> bool {
         (Selection::Field { name, arguments, selections }, Selection::Field { name: n, arguments: a, selections: s }) => {
             name == n && arguments == a && selects_same(selections, s)
         }
-        (Selection::Fragment { on, selections }, Selection::Fragment { on: o, selections: s }) => on == o && selects_same(selections, s),
+        (Selection::Fragment { on, selections }, Selection::Fragment { on: o, selections: s }) => {
+            on == o && selects_same(selections, s)
+        }
         _ => false,
     }
 }

@@ -56,10 +56,14 @@ impl LinkNames {
             let (element, name) = (import.name.as_str(), import.name_in_schema());
             self.check_import(link, element, name)?;
             if let Some(earlier) = seen.insert(element, name).filter(|earlier| *earlier != name) {
-                return Err(format!("\"{element}\" is imported twice, as \"{earlier}\" and as \"{name}\". Keep one of the imports."));
+                return Err(format!(
+                    "\"{element}\" is imported twice, as \"{earlier}\" and as \"{name}\". Keep one of the imports."
+                ));
             }
             if let Some(earlier) = taken.insert(name, element).filter(|earlier| *earlier != element) {
-                return Err(format!("The name \"{name}\" is imported for \"{earlier}\" and for \"{element}\". Rename one of them with \"as\"."));
+                return Err(format!(
+                    "The name \"{name}\" is imported for \"{earlier}\" and for \"{element}\". Rename one of them with \"as\"."
+                ));
             }
         }
         Ok(())
@@ -67,7 +71,9 @@ impl LinkNames {
 
     fn check_namespace(&self, link: &Link) -> Result<(), String> {
         let name = link.name_in_schema.as_str();
-        let refuse = |reason: &str| Err(format!("\"{}\" cannot be linked as \"{name}\": {reason}. Choose another name with \"as\".", link.identity));
+        let refuse = |reason: &str| {
+            Err(format!("\"{}\" cannot be linked as \"{name}\": {reason}. Choose another name with \"as\".", link.identity))
+        };
         let is_federation_alias = link.imports.is_empty()
             && ["tag", "inaccessible"].iter().any(|alias| {
                 name == format!("federation__{alias}") && link.identity == format!("https://specs.apollo.dev/{alias}")
@@ -91,7 +97,10 @@ impl LinkNames {
         }
         if let Some(other) = self.namespaces.get(name).and_then(|index| self.links.get(*index)) {
             return Err(advice_for_tag(&other.identity, &link.identity).unwrap_or_else(|| {
-                format!("\"{}\" and \"{}\" are both linked as \"{name}\". Rename one of them with \"as\".", other.identity, link.identity)
+                format!(
+                    "\"{}\" and \"{}\" are both linked as \"{name}\". Rename one of them with \"as\".",
+                    other.identity, link.identity
+                )
             }));
         }
         Ok(())
@@ -102,14 +111,20 @@ impl LinkNames {
         let other = self.imported.get(import).and_then(|(index, _)| self.links.get(*index));
         let other = other.map_or("", |other| other.identity.as_str());
         advice_for_tag(other, &link.identity).unwrap_or_else(|| {
-            format!("\"{import}\", imported from \"{other}\", looks like an element of \"{}\". Rename one of them with \"as\".", link.identity)
+            format!(
+                "\"{import}\", imported from \"{other}\", looks like an element of \"{}\". Rename one of them with \"as\".",
+                link.identity
+            )
         })
     }
 
     fn check_import(&self, link: &Link, element: &str, name: &str) -> Result<(), String> {
         let own = link.name_in_schema.as_str();
         let confusing = |other: &str| {
-            format!("\"{element}\" of \"{}\" cannot be imported as \"{name}\", which looks like {other}. Rename it with \"as\".", link.identity)
+            format!(
+                "\"{element}\" of \"{}\" cannot be imported as \"{name}\", which looks like {other}. Rename it with \"as\".",
+                link.identity
+            )
         };
         let foreign = |index: &usize| {
             let other = self.links.get(*index).map_or("", |other| other.identity.as_str());
@@ -135,7 +150,10 @@ impl LinkNames {
             Some((index, _)) => {
                 let other = self.links.get(*index).map_or("", |other| other.identity.as_str());
                 Err(advice_for_tag(other, &link.identity).unwrap_or_else(|| {
-                    format!("The name \"{name}\" is imported from \"{other}\" and from \"{}\". Rename one of them with \"as\".", link.identity)
+                    format!(
+                        "The name \"{name}\" is imported from \"{other}\" and from \"{}\". Rename one of them with \"as\".",
+                        link.identity
+                    )
                 }))
             }
             None => Ok(()),
@@ -146,7 +164,8 @@ impl LinkNames {
 /// `@tag` and `@inaccessible` exist in federation and as specifications of their own; federation's are meant to be used.
 fn advice_for_tag(one: &str, other: &str) -> Option<String> {
     let pair = [one, other];
-    let name = ["tag", "inaccessible"].into_iter().find(|name| pair.contains(&format!("https://specs.apollo.dev/{name}").as_str()))?;
+    let name =
+        ["tag", "inaccessible"].into_iter().find(|name| pair.contains(&format!("https://specs.apollo.dev/{name}").as_str()))?;
     pair.contains(&FEDERATION).then(|| {
         format!("Import \"@{name}\" from \"{FEDERATION}\" and remove the @link of \"https://specs.apollo.dev/{name}\": both mean the same.")
     })

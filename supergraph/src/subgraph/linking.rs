@@ -114,7 +114,8 @@ fn parse_url(url: &str) -> Result<(String, String, Version), String> {
     if version.is_empty() {
         return Err("it must end with a version such as \"v2.9\"".to_owned());
     }
-    let version = parse_version(version).ok_or_else(|| format!("it must end with a version such as \"v2.9\", not \"{version}\""))?;
+    let version =
+        parse_version(version).ok_or_else(|| format!("it must end with a version such as \"v2.9\", not \"{version}\""))?;
     let name = path.rsplit('/').next().unwrap_or_default();
     if name.is_empty() {
         return Err("it has no name before the version".to_owned());
@@ -148,7 +149,9 @@ impl Reader {
         let url = url_of(directive).unwrap_or_default();
         let (identity, name, version) = match parse_url(url) {
             Ok(parsed) => parsed,
-            Err(reason) => return self.fault(IDENTIFIER, format!("The URL \"{url}\" does not name a specification: {reason}."), directive),
+            Err(reason) => {
+                return self.fault(IDENTIFIER, format!("The URL \"{url}\" does not name a specification: {reason}."), directive);
+            }
         };
         let Some(imports) = self.imports(directive, &identity, version) else { return };
         let link = Link {
@@ -217,14 +220,20 @@ fn read_import(value: &Value) -> Result<Import, String> {
     for (key, field) in fields {
         match (key.as_str(), field.as_str()) {
             ("name" | "as", Some(text)) if is_import_name(text) => found.insert(key.as_str(), text),
-            ("name" | "as", _) => return Err(format!("In the import {value}, \"{key}\" must be a name in quotes, with \"@\" in front for a directive.")),
+            ("name" | "as", _) => {
+                return Err(format!(
+                    "In the import {value}, \"{key}\" must be a name in quotes, with \"@\" in front for a directive."
+                ));
+            }
             _ => return Err(format!("In the import {value}, \"{key}\" is unknown; only \"name\" and \"as\" are allowed.")),
         };
     }
     let Some(name) = found.get("name") else { return Err(format!("The import {value} lacks \"name\".")) };
     let alias = found.get("as").map(|alias| (*alias).to_owned());
     if alias.as_ref().is_some_and(|alias| alias.starts_with('@') != name.starts_with('@')) {
-        return Err(format!("In the import {value}, either both names or none must start with \"@\": a directive stays a directive."));
+        return Err(format!(
+            "In the import {value}, either both names or none must start with \"@\": a directive stays a directive."
+        ));
     }
     Ok(Import { name: (*name).to_owned(), alias })
 }
@@ -243,7 +252,15 @@ mod tests {
         let (identity, name, version) = parse_url("https://user@Specs.apollo.dev/a/federation/v2.10?x#y").unwrap();
         assert_eq!((identity.as_str(), name.as_str()), ("https://specs.apollo.dev/a/federation", "federation"));
         assert_eq!(version, Version::new(2, 10));
-        for bad in ["", "federation/v2.0", "https://specs.apollo.dev", "https://specs.apollo.dev/v2.0", "https://a/b/2.0", "https://a/b/v2", "https://a/b/v2.0/"] {
+        for bad in [
+            "",
+            "federation/v2.0",
+            "https://specs.apollo.dev",
+            "https://specs.apollo.dev/v2.0",
+            "https://a/b/2.0",
+            "https://a/b/v2",
+            "https://a/b/v2.0/",
+        ] {
             assert!(parse_url(bad).is_err(), "{bad}");
         }
     }

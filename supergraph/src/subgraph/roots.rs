@@ -100,10 +100,13 @@ fn rename_types(schema: &mut Schema, renames: &FxHashMap<Name, Name>) {
             }
             ExtendedType::Union(union) if union.members.iter().any(|member| renames.contains_key(&member.name)) => {
                 let members = std::mem::take(&mut union.make_mut().members);
-                union.make_mut().members = members.into_iter().map(|mut member| {
-                    rename_component(&mut member, renames);
-                    member
-                }).collect();
+                union.make_mut().members = members
+                    .into_iter()
+                    .map(|mut member| {
+                        rename_component(&mut member, renames);
+                        member
+                    })
+                    .collect();
             }
             _ => {}
         }

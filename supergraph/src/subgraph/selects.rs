@@ -79,7 +79,9 @@ pub fn report(
     }
     let findings = match fields {
         Ok(set) => check(subgraph, parent, set, policy),
-        Err(fault) => vec![Finding { code: policy.invalid, message: format!("the fields do not parse: {}", fault.message), field: None }],
+        Err(fault) => {
+            vec![Finding { code: policy.invalid, message: format!("the fields do not parse: {}", fault.message), field: None }]
+        }
     };
     for finding in findings {
         let message = format!("On {owner}, for {directive}: {}.", finding.message);
@@ -103,7 +105,9 @@ impl<'a> Checker<'a> {
     /// Whether everything that is selected exists; the first thing that does not is returned.
     fn exists(&self, parent: &Name, selections: &[Selection], set: &FieldSet) -> Result<(), Finding> {
         self.all_exist(parent, selections)?;
-        if let Some(directive) = set.directives.iter().find(|name| !self.subgraph.schema.directive_definitions.contains_key(*name)) {
+        if let Some(directive) =
+            set.directives.iter().find(|name| !self.subgraph.schema.directive_definitions.contains_key(*name))
+        {
             return Err(self.invalid(format!("the directive \"@{directive}\" is not defined")));
         }
         match &set.alias {
@@ -119,7 +123,9 @@ impl<'a> Checker<'a> {
                 Selection::Fragment { on, selections } => {
                     let on = on.as_ref().unwrap_or(parent);
                     if !schema.types.get(on).is_some_and(is_composite) {
-                        return Err(self.invalid(format!("the type \"{on}\" of a fragment is no object, interface or union type of this subgraph")));
+                        return Err(self.invalid(format!(
+                            "the type \"{on}\" of a fragment is no object, interface or union type of this subgraph"
+                        )));
                     }
                     self.all_exist(on, selections)?;
                 }
@@ -131,7 +137,9 @@ impl<'a> Checker<'a> {
                 Selection::Field { name, arguments, selections } => {
                     let Some(field) = self.field(parent, name) else {
                         let advice = "if another subgraph resolves it, add it to this subgraph with @external";
-                        return Err(self.invalid(format!("the type \"{parent}\" has no field \"{name}\" in this subgraph; {advice}")));
+                        return Err(
+                            self.invalid(format!("the type \"{parent}\" has no field \"{name}\" in this subgraph; {advice}"))
+                        );
                     };
                     self.field_exists(parent, field, (arguments, selections))?;
                 }
@@ -140,17 +148,30 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    fn field_exists(&self, parent: &Name, field: &Component<FieldDefinition>, selected: (&[Node<Argument>], &[Selection])) -> Result<(), Finding> {
+    fn field_exists(
+        &self,
+        parent: &Name,
+        field: &Component<FieldDefinition>,
+        selected: (&[Node<Argument>], &[Selection]),
+    ) -> Result<(), Finding> {
         let (name, ty) = (&field.name, field.ty.inner_named_type());
         let (arguments, selections) = selected;
         let definition = self.subgraph.schema.types.get(ty);
         if !self.policy.allows_abstract && matches!(definition, Some(ExtendedType::Interface(_) | ExtendedType::Union(_))) {
-            let message = format!("the field \"{parent}.{name}\" has an interface or union type, which a key cannot select; select other fields");
+            let message = format!(
+                "the field \"{parent}.{name}\" has an interface or union type, which a key cannot select; select other fields"
+            );
             return Err(Finding { code: "KEY_FIELDS_SELECT_INVALID_TYPE", message, field: field.location() });
         }
         match (definition.is_some_and(is_composite), selections.is_empty()) {
-            (true, true) => return Err(self.invalid(format!("the field \"{parent}.{name}\" has the type \"{ty}\"; say which of its fields, as in \"{name} {{ ... }}\""))),
-            (false, false) => return Err(self.invalid(format!("the field \"{parent}.{name}\" has the type \"{ty}\", which has no fields"))),
+            (true, true) => {
+                return Err(self.invalid(format!(
+                    "the field \"{parent}.{name}\" has the type \"{ty}\"; say which of its fields, as in \"{name} {{ ... }}\""
+                )));
+            }
+            (false, false) => {
+                return Err(self.invalid(format!("the field \"{parent}.{name}\" has the type \"{ty}\", which has no fields")));
+            }
             (true, false) => self.all_exist(ty, selections)?,
             (false, true) => {}
         }
@@ -164,7 +185,10 @@ impl<'a> Checker<'a> {
                 return Err(self.invalid(format!("the field \"{coordinate}\" has no argument \"{}\"", argument.name)));
             };
             if !values::fits(&self.subgraph.schema, &argument.value, &expected.ty) {
-                let message = format!("{} is no value for the argument \"{}\" of \"{coordinate}\", which has the type \"{}\"", argument.value, argument.name, expected.ty);
+                let message = format!(
+                    "{} is no value for the argument \"{}\" of \"{coordinate}\", which has the type \"{}\"",
+                    argument.value, argument.name, expected.ty
+                );
                 return Err(self.invalid(message));
             }
         }
@@ -174,7 +198,9 @@ impl<'a> Checker<'a> {
             expected.is_required() && !is_contextual && !arguments.iter().any(|given| given.name == expected.name)
         });
         match missing {
-            Some(missing) => Err(self.invalid(format!("the field \"{coordinate}\" needs a value for its argument \"{}\"", missing.name))),
+            Some(missing) => {
+                Err(self.invalid(format!("the field \"{coordinate}\" needs a value for its argument \"{}\"", missing.name)))
+            }
             None => Ok(()),
         }
     }
@@ -187,7 +213,9 @@ impl<'a> Checker<'a> {
     fn select(&mut self, parent: &Name, selections: &[Selection], is_below_external: bool) {
         for selection in selections {
             match selection {
-                Selection::Fragment { on, selections } => self.select(on.as_ref().unwrap_or(parent), selections, is_below_external),
+                Selection::Fragment { on, selections } => {
+                    self.select(on.as_ref().unwrap_or(parent), selections, is_below_external)
+                }
                 Selection::Field { name, selections, .. } => self.select_field(parent, name, selections, is_below_external),
             }
         }
@@ -204,8 +232,14 @@ impl<'a> Checker<'a> {
         }
         if selections.is_empty() {
             if self.policy.wants_external && !facts.is_external && !is_below_external {
-                let reason = if facts.is_fake_external { "a key field of a type extension counts as resolved here, although it is marked @external" } else { "it is not marked @external" };
-                let message = format!("the field \"{parent}.{name}\" is resolved by this subgraph itself ({reason}), so it makes no sense here; remove it, or mark it @external if other subgraphs resolve it");
+                let reason = if facts.is_fake_external {
+                    "a key field of a type extension counts as resolved here, although it is marked @external"
+                } else {
+                    "it is not marked @external"
+                };
+                let message = format!(
+                    "the field \"{parent}.{name}\" is resolved by this subgraph itself ({reason}), so it makes no sense here; remove it, or mark it @external if other subgraphs resolve it"
+                );
                 self.findings.push(Finding { code: self.policy.missing_external, message, field: location });
             }
             return;

@@ -31,7 +31,9 @@ pub fn check(schema: &Schema, links: &Links) -> Vec<LinkFault> {
 }
 
 fn fault(name: &str, location: Option<SourceSpan>) -> LinkFault {
-    let message = format!("\"{name}\" is used, but its element is imported under another name. Use the imported name and remove the definition of \"{name}\".");
+    let message = format!(
+        "\"{name}\" is used, but its element is imported under another name. Use the imported name and remove the definition of \"{name}\"."
+    );
     LinkFault { code: "INVALID_LINK_DIRECTIVE_USAGE", message, location }
 }
 

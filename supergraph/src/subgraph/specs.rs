@@ -35,14 +35,32 @@ pub fn is_known(identity: &str, version: Version) -> bool {
 /// The elements of a version of a specification, types first; empty for unknown ones and for link itself.
 pub fn elements(identity: &str, version: Version) -> impl Iterator<Item = &'static Element> {
     let is_known = is_known(identity, version);
-    let matching = move |element: &&Element| is_known && element.identity == identity && element.since <= version && version <= element.until;
+    let matching = move |element: &&Element| {
+        is_known && element.identity == identity && element.since <= version && version <= element.until
+    };
     ELEMENTS.iter().filter(matching)
 }
 
 const VERSIONS: &[(&str, &[(u32, u32)])] = &[
     (
         "https://specs.apollo.dev/federation",
-        &[(2, 0), (2, 1), (2, 2), (2, 3), (2, 4), (2, 5), (2, 6), (2, 7), (2, 8), (2, 9), (2, 10), (2, 11), (2, 12), (2, 13), (2, 14)],
+        &[
+            (2, 0),
+            (2, 1),
+            (2, 2),
+            (2, 3),
+            (2, 4),
+            (2, 5),
+            (2, 6),
+            (2, 7),
+            (2, 8),
+            (2, 9),
+            (2, 10),
+            (2, 11),
+            (2, 12),
+            (2, 13),
+            (2, 14),
+        ],
     ),
     ("https://specs.apollo.dev/link", &[(1, 0)]),
     ("https://specs.apollo.dev/core", &[(0, 1), (0, 2)]),
@@ -63,7 +81,12 @@ const DEFINITIONS: &[(&str, (u32, u32), (u32, u32), &str)] = &[
     ("federation", (2, 5), LAST, "scalar Scope"),
     ("federation", (2, 6), LAST, "scalar Policy"),
     ("federation", (2, 8), LAST, "scalar ContextFieldValue"),
-    ("federation", (2, 0), LAST, "directive @key(fields: FieldSet!, resolvable: Boolean = true) repeatable on OBJECT | INTERFACE"),
+    (
+        "federation",
+        (2, 0),
+        LAST,
+        "directive @key(fields: FieldSet!, resolvable: Boolean = true) repeatable on OBJECT | INTERFACE",
+    ),
     ("federation", (2, 0), LAST, "directive @requires(fields: FieldSet!) on FIELD_DEFINITION"),
     ("federation", (2, 0), LAST, "directive @provides(fields: FieldSet!) on FIELD_DEFINITION"),
     ("federation", (2, 0), LAST, "directive @external(reason: String) on OBJECT | FIELD_DEFINITION"),
@@ -125,24 +148,30 @@ const TAG_3: &str = "directive @tag(name: String!) repeatable on FIELD_DEFINITIO
 const INACCESSIBLE_2: &str = "directive @inaccessible on FIELD_DEFINITION | OBJECT | INTERFACE | UNION | ARGUMENT_DEFINITION | SCALAR \
      | ENUM | ENUM_VALUE | INPUT_OBJECT | INPUT_FIELD_DEFINITION";
 const AUTHENTICATED: &str = "directive @authenticated on FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENUM";
-const REQUIRES_SCOPES: &str = "directive @requiresScopes(scopes: [[Scope!]!]!) on FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENUM";
+const REQUIRES_SCOPES: &str =
+    "directive @requiresScopes(scopes: [[Scope!]!]!) on FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENUM";
 const POLICY: &str = "directive @policy(policies: [[Policy!]!]!) on FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENUM";
 const CONTEXT: &str = "directive @context(name: String!) repeatable on INTERFACE | OBJECT | UNION";
 const FROM_CONTEXT: &str = "directive @fromContext(field: ContextFieldValue) on ARGUMENT_DEFINITION";
-const COST: &str = "directive @cost(weight: Int!) on ARGUMENT_DEFINITION | ENUM | FIELD_DEFINITION | INPUT_FIELD_DEFINITION | OBJECT | SCALAR";
+const COST: &str =
+    "directive @cost(weight: Int!) on ARGUMENT_DEFINITION | ENUM | FIELD_DEFINITION | INPUT_FIELD_DEFINITION | OBJECT | SCALAR";
 const LIST_SIZE: &str = "directive @listSize(assumedSize: Int, slicingArguments: [String!], sizedFields: [String!], \
      requireOneSlicingArgument: Boolean = true) on FIELD_DEFINITION";
-const SOURCE_HTTP: &str = "input SourceHTTP { baseURL: String! headers: [HTTPHeaderMapping!] path: JSONSelection queryParams: JSONSelection }";
+const SOURCE_HTTP: &str =
+    "input SourceHTTP { baseURL: String! headers: [HTTPHeaderMapping!] path: JSONSelection queryParams: JSONSelection }";
 const CONNECT_HTTP: &str = "input ConnectHTTP { GET: URLPathTemplate POST: URLPathTemplate PUT: URLPathTemplate PATCH: URLPathTemplate \
      DELETE: URLPathTemplate body: JSONSelection headers: [HTTPHeaderMapping!] path: JSONSelection queryParams: JSONSelection }";
 const CONNECT: &str = "directive @connect(source: String, id: String, http: ConnectHTTP, batch: ConnectBatch, errors: ConnectorErrors, \
      selection: JSONSelection!, entity: Boolean = false, isSuccess: JSONSelection) repeatable on FIELD_DEFINITION | OBJECT";
-const SOURCE: &str = "directive @source(name: String!, http: SourceHTTP!, errors: ConnectorErrors, isSuccess: JSONSelection) repeatable on SCHEMA";
+const SOURCE: &str =
+    "directive @source(name: String!, http: SourceHTTP!, errors: ConnectorErrors, isSuccess: JSONSelection) repeatable on SCHEMA";
 
 static ELEMENTS: LazyLock<Vec<Element>> = LazyLock::new(|| {
     let mut elements = Vec::new();
     for &(name, since, until, text) in DEFINITIONS {
-        let Some((identity, _)) = VERSIONS.iter().find(|(identity, _)| identity.rsplit('/').next() == Some(name)) else { continue };
+        let Some((identity, _)) = VERSIONS.iter().find(|(identity, _)| identity.rsplit('/').next() == Some(name)) else {
+            continue;
+        };
         let Ok(document) = document::sdl(text, name) else { continue };
         for definition in &document.definitions {
             let (since, until) = (Version::new(since.0, since.1), Version::new(until.0, until.1));
@@ -163,7 +192,9 @@ mod tests {
 
     #[test]
     fn a_version_has_only_its_own_elements() {
-        let names = |minor| elements(super::super::link::FEDERATION, Version::new(2, minor)).map(Element::import_name).collect::<Vec<_>>();
+        let names = |minor| {
+            elements(super::super::link::FEDERATION, Version::new(2, minor)).map(Element::import_name).collect::<Vec<_>>()
+        };
         assert!(!names(0).contains(&"@composeDirective".to_owned()));
         assert!(names(14).contains(&"@cacheTag".to_owned()));
         assert_eq!(names(14).iter().filter(|name| *name == "@tag").count(), 1);

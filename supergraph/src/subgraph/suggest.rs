@@ -5,8 +5,7 @@
 /// A sentence that proposes the closest names, with a space in front; empty when none is close.
 pub fn did_you_mean<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
     let limit = wrong.len() * 2 / 5 + 1;
-    let mut close: Vec<(usize, &str)> =
-        known.filter_map(|name| Some((distance(wrong, name, limit)?, name))).collect();
+    let mut close: Vec<(usize, &str)> = known.filter_map(|name| Some((distance(wrong, name, limit)?, name))).collect();
     close.sort_unstable();
     close.dedup();
     match close.as_slice() {

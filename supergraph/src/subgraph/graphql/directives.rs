@@ -52,7 +52,8 @@ pub fn check(schema: &Schema, found: &mut Violations) {
             let Some(definition) = schema.directive_definitions.get(&directive.name) else { continue };
             check_application(schema, element, directive, definition, found);
             if !definition.repeatable && seen.contains(&&directive.name) {
-                let message = format!("The directive \"@{}\" is applied twice to \"{element}\", but it is not repeatable.", directive.name);
+                let message =
+                    format!("The directive \"@{}\" is applied twice to \"{element}\", but it is not repeatable.", directive.name);
                 found.push(message, directive.location());
             }
             seen.push(&directive.name);
@@ -60,21 +61,34 @@ pub fn check(schema: &Schema, found: &mut Violations) {
     });
 }
 
-fn check_application(schema: &Schema, element: Element<'_>, directive: &Node<Directive>, definition: &DirectiveDefinition, found: &mut Violations) {
+fn check_application(
+    schema: &Schema,
+    element: Element<'_>,
+    directive: &Node<Directive>,
+    definition: &DirectiveDefinition,
+    found: &mut Violations,
+) {
     let name = &directive.name;
     if !definition.locations.contains(&element.kind()) {
         let locations: Vec<String> = definition.locations.iter().map(ToString::to_string).collect();
-        let message = format!("The directive \"@{name}\" cannot be applied to \"{element}\": it is only for {}.", locations.join(", "));
+        let message =
+            format!("The directive \"@{name}\" cannot be applied to \"{element}\": it is only for {}.", locations.join(", "));
         found.push(message, directive.location());
     }
     for argument in &directive.arguments {
         match definition.argument_by_name(&argument.name) {
             None => {
                 let hint = did_you_mean(&argument.name, definition.arguments.iter().map(|argument| argument.name.as_str()));
-                found.push(format!("The directive \"@{name}\" on \"{element}\" has no argument \"{}\".{hint}", argument.name), argument.location());
+                found.push(
+                    format!("The directive \"@{name}\" on \"{element}\" has no argument \"{}\".{hint}", argument.name),
+                    argument.location(),
+                );
             }
             Some(expected) if !values::fits(schema, &argument.value, &expected.ty) => {
-                let message = format!("The value {} of \"@{name}({}:)\" on \"{element}\" is no value of its type \"{}\".", argument.value, argument.name, expected.ty);
+                let message = format!(
+                    "The value {} of \"@{name}({}:)\" on \"{element}\" is no value of its type \"{}\".",
+                    argument.value, argument.name, expected.ty
+                );
                 found.push(message, argument.location());
             }
             Some(_) => {}
@@ -82,7 +96,10 @@ fn check_application(schema: &Schema, element: Element<'_>, directive: &Node<Dir
     }
     for missing in definition.arguments.iter().filter(|argument| argument.is_required()) {
         if directive.specified_argument_by_name(&missing.name).is_none() {
-            found.push(format!("The directive \"@{name}\" on \"{element}\" lacks its required argument \"{}\".", missing.name), directive.location());
+            found.push(
+                format!("The directive \"@{name}\" on \"{element}\" lacks its required argument \"{}\".", missing.name),
+                directive.location(),
+            );
         }
     }
 }

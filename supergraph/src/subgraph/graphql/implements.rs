@@ -41,7 +41,10 @@ fn check_implementation(schema: &Schema, definition: &ExtendedType, interface: &
         match fields.get(field_name) {
             Some(field) => check_field(schema, definition.name(), field, (&interface.name, expected), found),
             None => found.push(
-                format!("The type \"{name}\" implements \"{}\" but lacks its field \"{field_name}\". Add the field.", interface.name),
+                format!(
+                    "The type \"{name}\" implements \"{}\" but lacks its field \"{field_name}\". Add the field.",
+                    interface.name
+                ),
                 location,
             ),
         }
@@ -58,15 +61,27 @@ fn check_implementation(schema: &Schema, definition: &ExtendedType, interface: &
     }
 }
 
-fn check_field(schema: &Schema, parent: &Name, field: &Node<FieldDefinition>, (interface, expected): (&Name, &Node<FieldDefinition>), found: &mut Violations) {
+fn check_field(
+    schema: &Schema,
+    parent: &Name,
+    field: &Node<FieldDefinition>,
+    (interface, expected): (&Name, &Node<FieldDefinition>),
+    found: &mut Violations,
+) {
     let name = &field.name;
     if !is_subtype(schema, &expected.ty, &field.ty) {
-        let message = format!("The field \"{parent}.{name}\" has the type \"{}\", which is no subtype of \"{}\", the type of \"{interface}.{name}\".", field.ty, expected.ty);
+        let message = format!(
+            "The field \"{parent}.{name}\" has the type \"{}\", which is no subtype of \"{}\", the type of \"{interface}.{name}\".",
+            field.ty, expected.ty
+        );
         found.push(message, field.location());
     }
     for wanted in &expected.arguments {
         match field.argument_by_name(&wanted.name) {
-            None => found.push(format!("The field \"{parent}.{name}\" lacks the argument \"{}\" of \"{interface}.{name}\".", wanted.name), field.location()),
+            None => found.push(
+                format!("The field \"{parent}.{name}\" lacks the argument \"{}\" of \"{interface}.{name}\".", wanted.name),
+                field.location(),
+            ),
             Some(argument) if argument.ty != wanted.ty => {
                 let message = format!(
                     "The argument \"{parent}.{name}({}:)\" has the type \"{}\" instead of \"{}\", as in \"{interface}.{name}\".",
@@ -77,8 +92,13 @@ fn check_field(schema: &Schema, parent: &Name, field: &Node<FieldDefinition>, (i
             Some(_) => {}
         }
     }
-    for extra in field.arguments.iter().filter(|argument| argument.is_required() && expected.argument_by_name(&argument.name).is_none()) {
-        let message = format!("The argument \"{parent}.{name}({}:)\" is required, but \"{interface}.{name}\" does not have it.", extra.name);
+    for extra in
+        field.arguments.iter().filter(|argument| argument.is_required() && expected.argument_by_name(&argument.name).is_none())
+    {
+        let message = format!(
+            "The argument \"{parent}.{name}({}:)\" is required, but \"{interface}.{name}\" does not have it.",
+            extra.name
+        );
         found.push(message, extra.location());
     }
 }
@@ -86,10 +106,11 @@ fn check_field(schema: &Schema, parent: &Name, field: &Node<FieldDefinition>, (i
 /// Whether every value of `ty` is one of `wanted`.
 fn is_subtype(schema: &Schema, wanted: &Type, ty: &Type) -> bool {
     match (wanted, ty) {
-        (Type::NonNullNamed(wanted), Type::NonNullNamed(ty)) | (Type::Named(wanted), Type::Named(ty) | Type::NonNullNamed(ty)) => {
-            wanted == ty || is_possible(schema, wanted, ty)
+        (Type::NonNullNamed(wanted), Type::NonNullNamed(ty))
+        | (Type::Named(wanted), Type::Named(ty) | Type::NonNullNamed(ty)) => wanted == ty || is_possible(schema, wanted, ty),
+        (Type::NonNullList(wanted), Type::NonNullList(ty)) | (Type::List(wanted), Type::List(ty) | Type::NonNullList(ty)) => {
+            is_subtype(schema, wanted, ty)
         }
-        (Type::NonNullList(wanted), Type::NonNullList(ty)) | (Type::List(wanted), Type::List(ty) | Type::NonNullList(ty)) => is_subtype(schema, wanted, ty),
         _ => false,
     }
 }

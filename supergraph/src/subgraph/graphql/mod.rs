@@ -17,8 +17,8 @@ mod structure;
 mod types;
 pub(super) mod values;
 
-use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::Schema;
+use apollo_compiler::parser::SourceSpan;
 
 /// One violation.
 pub struct Violation {

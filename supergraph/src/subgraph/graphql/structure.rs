@@ -13,7 +13,8 @@ pub fn unknown_types(schema: &Schema, found: &mut Violations) {
     visit_references(schema, &mut |_, name, location, coordinate| {
         if !schema.types.contains_key(name) {
             let hint = did_you_mean(name, schema.types.keys().map(Name::as_str).filter(|known| !known.starts_with("__")));
-            found.push(format!("The type \"{name}\" of {coordinate} is not defined.{hint} Define it in this subgraph."), location);
+            found
+                .push(format!("The type \"{name}\" of {coordinate} is not defined.{hint} Define it in this subgraph."), location);
         }
     });
 }
@@ -29,7 +30,10 @@ pub fn kinds(schema: &Schema, found: &mut Violations) {
             Place::Member | Place::Root => (definition.is_object(), "an object type"),
         };
         if !fits {
-            found.push(format!("The type \"{name}\" of {coordinate} must be {wanted}, but it is {}.", describe(definition)), location);
+            found.push(
+                format!("The type \"{name}\" of {coordinate} must be {wanted}, but it is {}.", describe(definition)),
+                location,
+            );
         }
     });
 }
@@ -90,7 +94,9 @@ fn visit_references(schema: &Schema, report: &mut dyn FnMut(Place, &Name, Option
             }
             ExtendedType::InputObject(input) => {
                 for field in input.fields.values() {
-                    visit(Place::Input, field.ty.inner_named_type(), field.location(), &|| format!("\"{parent}.{}\"", field.name));
+                    visit(Place::Input, field.ty.inner_named_type(), field.location(), &|| {
+                        format!("\"{parent}.{}\"", field.name)
+                    });
                 }
             }
             ExtendedType::Scalar(_) | ExtendedType::Enum(_) => {}
@@ -98,7 +104,11 @@ fn visit_references(schema: &Schema, report: &mut dyn FnMut(Place, &Name, Option
     }
 }
 
-fn visit_interfaces(parent: &Name, interfaces: &apollo_compiler::collections::IndexSet<apollo_compiler::schema::ComponentName>, visit: &mut Visit<'_>) {
+fn visit_interfaces(
+    parent: &Name,
+    interfaces: &apollo_compiler::collections::IndexSet<apollo_compiler::schema::ComponentName>,
+    visit: &mut Visit<'_>,
+) {
     for interface in interfaces {
         visit(Place::Interface, &interface.name, interface.location(), &|| format!("an \"implements\" of \"{parent}\""));
     }
@@ -111,6 +121,8 @@ fn visit_field(parent: &Name, field: &Node<FieldDefinition>, visit: &mut Visit<'
 
 fn visit_arguments(arguments: &[Node<InputValueDefinition>], owner: &dyn Fn() -> String, visit: &mut Visit<'_>) {
     for argument in arguments {
-        visit(Place::Input, argument.ty.inner_named_type(), argument.location(), &|| format!("\"{}({}:)\"", owner(), argument.name));
+        visit(Place::Input, argument.ty.inner_named_type(), argument.location(), &|| {
+            format!("\"{}({}:)\"", owner(), argument.name)
+        });
     }
 }

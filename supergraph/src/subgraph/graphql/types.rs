@@ -15,11 +15,16 @@ pub fn check(schema: &Schema, found: &mut Violations) {
         check_name(name, "type", definition.location(), found);
         // The query root always has the field `_service`, which no one writes down.
         if is_empty(definition) && query != Some(name) {
-            found.push(format!("The type \"{name}\" is empty. Give it at least one {}, or remove it.", member(definition)), definition.location());
+            found.push(
+                format!("The type \"{name}\" is empty. Give it at least one {}, or remove it.", member(definition)),
+                definition.location(),
+            );
         }
         match definition {
             ExtendedType::Object(object) => object.fields.values().for_each(|field| check_field(schema, name, field, found)),
-            ExtendedType::Interface(interface) => interface.fields.values().for_each(|field| check_field(schema, name, field, found)),
+            ExtendedType::Interface(interface) => {
+                interface.fields.values().for_each(|field| check_field(schema, name, field, found))
+            }
             ExtendedType::Enum(enumeration) => {
                 for value in enumeration.values.values() {
                     check_name(&value.value, "enum value", value.location(), found);
@@ -42,7 +47,10 @@ pub fn check(schema: &Schema, found: &mut Violations) {
 
 fn check_name(name: &Name, what: &str, location: Option<SourceSpan>, found: &mut Violations) {
     if name.starts_with("__") {
-        found.push(format!("The name of the {what} \"{name}\" starts with \"__\", which is reserved for introspection. Rename it."), location);
+        found.push(
+            format!("The name of the {what} \"{name}\" starts with \"__\", which is reserved for introspection. Rename it."),
+            location,
+        );
     }
 }
 
@@ -70,11 +78,19 @@ fn check_field(schema: &Schema, parent: &Name, field: &Node<FieldDefinition>, fo
     check_arguments(schema, &field.arguments, &|| format!("{parent}.{}", field.name), found);
 }
 
-fn check_arguments(schema: &Schema, arguments: &[Node<InputValueDefinition>], owner: &dyn Fn() -> String, found: &mut Violations) {
+fn check_arguments(
+    schema: &Schema,
+    arguments: &[Node<InputValueDefinition>],
+    owner: &dyn Fn() -> String,
+    found: &mut Violations,
+) {
     for (index, argument) in arguments.iter().enumerate() {
         check_input(schema, argument, &|| format!("{}({}:)", owner(), argument.name), found);
         if arguments.iter().take(index).any(|earlier| earlier.name == argument.name) {
-            found.push(format!("The argument \"{}({}:)\" is defined twice. Remove one of the definitions.", owner(), argument.name), argument.location());
+            found.push(
+                format!("The argument \"{}({}:)\" is defined twice. Remove one of the definitions.", owner(), argument.name),
+                argument.location(),
+            );
         }
     }
 }
@@ -82,7 +98,10 @@ fn check_arguments(schema: &Schema, arguments: &[Node<InputValueDefinition>], ow
 fn check_input(schema: &Schema, input: &Node<InputValueDefinition>, coordinate: &dyn Fn() -> String, found: &mut Violations) {
     check_name(&input.name, "input value", input.location(), found);
     if input.is_required() && input.directives.has("deprecated") {
-        let message = format!("\"{}\" is required, so it cannot be @deprecated. Make its type nullable or give it a default value first.", coordinate());
+        let message = format!(
+            "\"{}\" is required, so it cannot be @deprecated. Make its type nullable or give it a default value first.",
+            coordinate()
+        );
         found.push(message, input.location());
     }
     if let Some(value) = input.default_value.as_ref().filter(|value| !values::fits(schema, value, &input.ty)) {
@@ -108,7 +127,10 @@ fn check_cycles(schema: &Schema, found: &mut Violations) {
             };
             if let Some(start) = path.iter().position(|(on_path, _)| *on_path == next) {
                 let cycle: Vec<&str> = path.iter().skip(start).map(|(name, _)| name.as_str()).collect();
-                let message = format!("The input type \"{next}\" contains itself through required fields ({}), so it has no value. Make one of them nullable.", cycle.join(" > "));
+                let message = format!(
+                    "The input type \"{next}\" contains itself through required fields ({}), so it has no value. Make one of them nullable.",
+                    cycle.join(" > ")
+                );
                 found.push(message, schema.types.get(next).and_then(ExtendedType::location));
             } else if let Some(ExtendedType::InputObject(input)) = schema.types.get(next).filter(|_| !done.contains(next)) {
                 path.push((next, required_inputs(schema, input)));
@@ -120,7 +142,9 @@ fn check_cycles(schema: &Schema, found: &mut Violations) {
 /// The input types of the fields that need a value and are no lists.
 fn required_inputs<'a>(schema: &'a Schema, input: &'a InputObjectType) -> std::vec::IntoIter<&'a Name> {
     let names = input.fields.values().filter_map(|field| match field.ty.as_ref() {
-        apollo_compiler::ast::Type::NonNullNamed(name) => schema.types.get(name).filter(|ty| ty.is_input_object()).map(ExtendedType::name),
+        apollo_compiler::ast::Type::NonNullNamed(name) => {
+            schema.types.get(name).filter(|ty| ty.is_input_object()).map(ExtendedType::name)
+        }
         _ => None,
     });
     names.collect::<Vec<_>>().into_iter()

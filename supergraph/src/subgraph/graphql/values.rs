@@ -65,7 +65,8 @@ mod tests {
     use apollo_compiler::ast::Definition;
 
     fn default_fits(field: &str) -> bool {
-        let text = format!("type Query {{ a: Int }} enum E {{ A B }} input I {{ a: Int b: [String!] }} scalar S input T {{ {field} }}");
+        let text =
+            format!("type Query {{ a: Int }} enum E {{ A B }} input I {{ a: Int b: [String!] }} scalar S input T {{ {field} }}");
         let document = crate::document::sdl(&text, "test").unwrap();
         let schema = Schema::builder().add_ast(&document).build().unwrap();
         let Some(Definition::InputObjectTypeDefinition(input)) = document.definitions.last() else { return false };
@@ -75,14 +76,35 @@ mod tests {
 
     #[test]
     fn values_fit_or_not() {
-        for good in ["a: Int = 1", "a: Int = 1.0", "a: Float = 1", "a: ID = 7", "a: ID = \"x\"", "a: E = A", "a: E = \"A\"", "a: [Int] = 1",
-            "a: [Int!] = [1, 2]", "a: Int = null", "a: I = { a: 1, b: \"x\" }", "a: S = { anything: [GOES] }", "a: Boolean = true"]
-        {
+        for good in [
+            "a: Int = 1",
+            "a: Int = 1.0",
+            "a: Float = 1",
+            "a: ID = 7",
+            "a: ID = \"x\"",
+            "a: E = A",
+            "a: E = \"A\"",
+            "a: [Int] = 1",
+            "a: [Int!] = [1, 2]",
+            "a: Int = null",
+            "a: I = { a: 1, b: \"x\" }",
+            "a: S = { anything: [GOES] }",
+            "a: Boolean = true",
+        ] {
             assert!(default_fits(good), "{good}");
         }
-        for bad in ["a: Int = 1.5", "a: Int = \"1\"", "a: Int! = null", "a: E = C", "a: String = 1", "a: Boolean = 0", "a: [Int!] = [null]",
-            "a: I = { c: 1 }", "a: I = 1", "a: Float = \"1\""]
-        {
+        for bad in [
+            "a: Int = 1.5",
+            "a: Int = \"1\"",
+            "a: Int! = null",
+            "a: E = C",
+            "a: String = 1",
+            "a: Boolean = 0",
+            "a: [Int!] = [null]",
+            "a: I = { c: 1 }",
+            "a: I = 1",
+            "a: Float = \"1\"",
+        ] {
             assert!(!default_fits(bad), "{bad}");
         }
     }

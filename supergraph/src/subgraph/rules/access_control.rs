@@ -8,7 +8,8 @@ use crate::subgraph::{FederationDirective, Subgraph};
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::schema::ExtendedType;
 
-const DIRECTIVES: [FederationDirective; 3] = [FederationDirective::Authenticated, FederationDirective::RequiresScopes, FederationDirective::Policy];
+const DIRECTIVES: [FederationDirective; 3] =
+    [FederationDirective::Authenticated, FederationDirective::RequiresScopes, FederationDirective::Policy];
 
 /// Reports the applications on interfaces, interface fields and interface objects.
 pub fn check(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
@@ -22,13 +23,19 @@ pub fn check(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
             }
             let ExtendedType::Interface(interface) = definition else { continue };
             for field in interface.fields.values().filter(|field| field.directives.has(name)) {
-                errors.push(refusal(subgraph, name, &format!("the interface field \"{}.{}\"", interface.name, field.name), field.location()));
+                errors.push(refusal(
+                    subgraph,
+                    name,
+                    &format!("the interface field \"{}.{}\"", interface.name, field.name),
+                    field.location(),
+                ));
             }
         }
     }
 }
 
 fn refusal(subgraph: &Subgraph, directive: &str, what: &str, location: Option<SourceSpan>) -> Diagnostic {
-    let message = format!("@{directive} cannot be applied to {what}. Apply it to the implementations; the interface follows them.");
+    let message =
+        format!("@{directive} cannot be applied to {what}. Apply it to the implementations; the interface follows them.");
     subgraph.error("AUTH_REQUIREMENTS_APPLIED_ON_INTERFACE", &message, location)
 }

@@ -51,7 +51,9 @@ fn check_names(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) -> Setters {
             let context = string_argument(directive, "name").unwrap_or_default();
             let starts_well = context.starts_with(|c: char| c.is_ascii_alphabetic());
             if !starts_well || !context.chars().all(|c| c.is_ascii_alphanumeric()) {
-                let message = format!("The context name \"{context}\" on \"{parent}\" must be a letter followed by letters and digits only.");
+                let message = format!(
+                    "The context name \"{context}\" on \"{parent}\" must be a letter followed by letters and digits only."
+                );
                 errors.push(subgraph.error("CONTEXT_NAME_INVALID", &message, directive.location()));
             }
             setters.entry(context.to_owned()).or_default().push(parent.clone());
@@ -60,22 +62,48 @@ fn check_names(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) -> Setters {
     setters
 }
 
-fn check_application(subgraph: &Subgraph, setters: &Setters, (element, directive): (Element<'_>, &Node<Directive>), errors: &mut Vec<Diagnostic>) {
+fn check_application(
+    subgraph: &Subgraph,
+    setters: &Setters,
+    (element, directive): (Element<'_>, &Node<Directive>),
+    errors: &mut Vec<Diagnostic>,
+) {
     let mut refuse = |code: &'static str, message: String| errors.push(subgraph.error(code, &message, directive.location()));
     let (object, field, argument) = match element {
         Element::Argument(ExtendedType::Object(object), field, argument) => (object, field, argument),
-        _ => return refuse(NOT_SET, format!("@fromContext cannot be used on \"{element}\": it is only for arguments of fields of object types.")),
+        _ => {
+            return refuse(
+                NOT_SET,
+                format!("@fromContext cannot be used on \"{element}\": it is only for arguments of fields of object types."),
+            );
+        }
     };
-    check_place(subgraph, (&element.to_string(), field, argument), &object.implements_interfaces.iter().map(|name| &name.name).collect::<Vec<_>>(), &mut refuse);
+    check_place(
+        subgraph,
+        (&element.to_string(), field, argument),
+        &object.implements_interfaces.iter().map(|name| &name.name).collect::<Vec<_>>(),
+        &mut refuse,
+    );
     let value = string_argument(directive, "field").unwrap_or_default();
     let (Some(context), selection) = context::split(value) else {
-        return refuse("NO_CONTEXT_IN_SELECTION", format!("The value \"{value}\" on \"{element}\" must name a context first, as in \"$context {{ field }}\"."));
+        return refuse(
+            "NO_CONTEXT_IN_SELECTION",
+            format!("The value \"{value}\" on \"{element}\" must name a context first, as in \"$context {{ field }}\"."),
+        );
     };
     if selection.is_empty() {
-        return refuse("NO_CONTEXT_IN_SELECTION", format!("The value \"{value}\" on \"{element}\" must select a field, as in \"${context} {{ field }}\"."));
+        return refuse(
+            "NO_CONTEXT_IN_SELECTION",
+            format!("The value \"{value}\" on \"{element}\" must select a field, as in \"${context} {{ field }}\"."),
+        );
     }
     match setters.get(&context) {
-        None => refuse(NOT_SET, format!("The context \"{context}\", which \"{element}\" uses, is set nowhere in this subgraph. Add @context(name: \"{context}\") to a type.")),
+        None => refuse(
+            NOT_SET,
+            format!(
+                "The context \"{context}\", which \"{element}\" uses, is set nowhere in this subgraph. Add @context(name: \"{context}\") to a type."
+            ),
+        ),
         Some(types) => {
             if let Err(reason) = check_selection(subgraph, types, &selection, &argument.ty) {
                 refuse(INVALID, format!("The selection of context \"{context}\" on \"{element}\" is invalid: {reason}."));
@@ -83,21 +111,38 @@ fn check_application(subgraph: &Subgraph, setters: &Setters, (element, directive
         }
     }
     if !subgraph.keys(&object.name).iter().any(|key| key.is_resolvable) {
-        let message = format!("The type \"{}\" has a field with a contextual argument, so it needs a resolvable @key.", object.name);
+        let message =
+            format!("The type \"{}\" has a field with a contextual argument, so it needs a resolvable @key.", object.name);
         refuse("CONTEXT_NO_RESOLVABLE_KEY", message);
     }
 }
 
 type Argument<'a> = (&'a str, &'a Component<FieldDefinition>, &'a Node<InputValueDefinition>);
 
-fn check_place(subgraph: &Subgraph, (coordinate, field, argument): Argument<'_>, interfaces: &[&Name], refuse: &mut impl FnMut(&'static str, String)) {
+fn check_place(
+    subgraph: &Subgraph,
+    (coordinate, field, argument): Argument<'_>,
+    interfaces: &[&Name],
+    refuse: &mut impl FnMut(&'static str, String),
+) {
     for interface in interfaces {
         if subgraph.schema.types.get(*interface).and_then(fields_of).is_some_and(|fields| fields.contains_key(&field.name)) {
-            refuse(NOT_SET, format!("@fromContext cannot be used on \"{coordinate}\", because the field implements \"{interface}.{}\".", field.name));
+            refuse(
+                NOT_SET,
+                format!(
+                    "@fromContext cannot be used on \"{coordinate}\", because the field implements \"{interface}.{}\".",
+                    field.name
+                ),
+            );
         }
     }
     if argument.default_value.is_some() {
-        refuse(NOT_SET, format!("The argument \"{coordinate}\" gets its value from a context, so it cannot have a default value. Remove one of them."));
+        refuse(
+            NOT_SET,
+            format!(
+                "The argument \"{coordinate}\" gets its value from a context, so it cannot have a default value. Remove one of them."
+            ),
+        );
     }
 }
 
@@ -145,7 +190,9 @@ fn type_conditions(set: &FieldSet) -> Result<Vec<(&Name, &[Selection])>, String>
     let mut conditions: Vec<(&Name, &[Selection])> = Vec::new();
     for selection in &set.selections {
         match selection {
-            Selection::Fragment { on: Some(on), selections } if !conditions.iter().any(|(name, _)| *name == on) => conditions.push((on, selections)),
+            Selection::Fragment { on: Some(on), selections } if !conditions.iter().any(|(name, _)| *name == on) => {
+                conditions.push((on, selections))
+            }
             Selection::Fragment { .. } => return Err("each fragment must have a type condition of its own".to_owned()),
             Selection::Field { .. } => return Err("it must select one field, or only fragments".to_owned()),
         }
@@ -178,7 +225,9 @@ fn value_type(subgraph: &Subgraph, parent: &Name, selections: &[Selection]) -> R
     }
     let mut types = Vec::new();
     for selection in selections {
-        let Selection::Field { name, selections, .. } = selection else { return Err("fragments are only allowed at the top".to_owned()) };
+        let Selection::Field { name, selections, .. } = selection else {
+            return Err("fragments are only allowed at the top".to_owned());
+        };
         let field = subgraph.schema.types.get(parent).and_then(fields_of).and_then(|fields| fields.get(name));
         let Some(field) = field else { return Err(format!("\"{parent}.{name}\" has no type to compare")) };
         let own = list_depth(&field.ty);

@@ -12,7 +12,10 @@ pub fn check(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
     for (name, definition) in &subgraph.schema.types {
         let ExtendedType::Interface(interface) = definition else { continue };
         for field in interface.fields.values().filter(|field| field.directives.has(cost)) {
-            let message = format!("The field \"{name}.{}\" of an interface has @cost. Put it on the fields of the implementations.", field.name);
+            let message = format!(
+                "The field \"{name}.{}\" of an interface has @cost. Put it on the fields of the implementations.",
+                field.name
+            );
             errors.push(subgraph.error("COST_APPLIED_TO_INTERFACE_FIELD", &message, field.location()));
         }
     }

@@ -11,7 +11,10 @@ pub fn check(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
     for (name, definition) in &subgraph.schema.types {
         let ExtendedType::Interface(interface) = definition else { continue };
         for field in interface.fields.values().filter(|field| subgraph.is_external(name, &field.name)) {
-            let message = format!("The field \"{name}.{}\" of an interface is @external. Mark the fields of the implementations instead.", field.name);
+            let message = format!(
+                "The field \"{name}.{}\" of an interface is @external. Mark the fields of the implementations instead.",
+                field.name
+            );
             errors.push(subgraph.error("EXTERNAL_ON_INTERFACE", &message, field.location()));
         }
     }

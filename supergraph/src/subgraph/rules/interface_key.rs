@@ -18,7 +18,13 @@ pub fn check_field_sets(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
         for name in std::iter::once(interface).chain(subgraph.implementations(interface)) {
             for key in subgraph.keys(name) {
                 let mut found = Vec::new();
-                selects::report(subgraph, &super::key::POLICY, (&format!("type \"{name}\""), name), (&key.fields, &key.directive), &mut found);
+                selects::report(
+                    subgraph,
+                    &super::key::POLICY,
+                    (&format!("type \"{name}\""), name),
+                    (&key.fields, &key.directive),
+                    &mut found,
+                );
                 errors.extend(found.into_iter().filter(|error| error.code == "KEY_INVALID_FIELDS"));
             }
         }
@@ -46,7 +52,11 @@ fn check_key(subgraph: &Subgraph, interface: &Name, key: &Key, errors: &mut Vec<
         }
     }
     let message = if !missing.is_empty() {
-        format!("The interface \"{interface}\" has the key \"{}\", so each of its implementations must have it; add it to {}.", key.text, missing.join(", "))
+        format!(
+            "The interface \"{interface}\" has the key \"{}\", so each of its implementations must have it; add it to {}.",
+            key.text,
+            missing.join(", ")
+        )
     } else if !unresolvable.is_empty() {
         format!(
             "The interface \"{interface}\" has the resolvable key \"{}\", but it has \"resolvable: false\" on {}. Remove that, or make the interface's key unresolvable too.",

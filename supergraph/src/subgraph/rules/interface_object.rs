@@ -9,7 +9,9 @@ use crate::subgraph::Subgraph;
 pub fn check(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
     for (name, definition) in &subgraph.schema.types {
         if subgraph.is_interface_object(name) && subgraph.keys(name).is_empty() {
-            let message = format!("The type \"{name}\" is an @interfaceObject but has no @key. Add the key that the interface has in the other subgraphs.");
+            let message = format!(
+                "The type \"{name}\" is an @interfaceObject but has no @key. Add the key that the interface has in the other subgraphs."
+            );
             errors.push(subgraph.error("INTERFACE_OBJECT_USAGE_ERROR", &message, definition.location()));
         }
     }

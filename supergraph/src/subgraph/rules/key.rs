@@ -28,7 +28,9 @@ pub fn check(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
     for (name, definition) in &subgraph.schema.types {
         for key in subgraph.keys(name) {
             if matches!(definition, ExtendedType::Interface(_)) && !allows_interfaces {
-                let message = format!("The interface \"{name}\" has a @key, which federation supports since {ON_INTERFACES}. Link that version or remove the @key.");
+                let message = format!(
+                    "The interface \"{name}\" has a @key, which federation supports since {ON_INTERFACES}. Link that version or remove the @key."
+                );
                 errors.push(subgraph.error("KEY_UNSUPPORTED_ON_INTERFACE", &message, key.location));
             }
             selects::report(subgraph, &POLICY, (&format!("type \"{name}\""), name), (&key.fields, &key.directive), errors);

@@ -20,22 +20,41 @@ pub fn check(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
     }
 }
 
-fn check_application(subgraph: &Subgraph, (parent, field): (&Name, &Component<FieldDefinition>), directive: &Node<Directive>, errors: &mut Vec<Diagnostic>) {
+fn check_application(
+    subgraph: &Subgraph,
+    (parent, field): (&Name, &Component<FieldDefinition>),
+    directive: &Node<Directive>,
+    errors: &mut Vec<Diagnostic>,
+) {
     let coordinate = format!("{parent}.{}", field.name);
     let mut refuse = |code: &'static str, message: String| errors.push(subgraph.error(code, &message, directive.location()));
     let sized_fields = strings(directive, "sizedFields");
     if sized_fields.is_empty() && !is_list(&field.ty) {
-        refuse("LIST_SIZE_APPLIED_TO_NON_LIST", format!("The field \"{coordinate}\" has @listSize but is no list. Name its list fields in \"sizedFields\", or remove the directive."));
+        refuse(
+            "LIST_SIZE_APPLIED_TO_NON_LIST",
+            format!(
+                "The field \"{coordinate}\" has @listSize but is no list. Name its list fields in \"sizedFields\", or remove the directive."
+            ),
+        );
     }
     if directive.specified_argument_by_name("assumedSize").and_then(|value| value.to_f64()).is_some_and(|size| size < 0.0) {
-        refuse("LIST_SIZE_INVALID_ASSUMED_SIZE", format!("The \"assumedSize\" of \"{coordinate}\" is negative. Give the expected number of items."));
+        refuse(
+            "LIST_SIZE_INVALID_ASSUMED_SIZE",
+            format!("The \"assumedSize\" of \"{coordinate}\" is negative. Give the expected number of items."),
+        );
     }
     for name in strings(directive, "slicingArguments") {
         let code = "LIST_SIZE_INVALID_SLICING_ARGUMENT";
         match field.argument_by_name(name) {
             None => refuse(code, format!("The slicing argument \"{name}\" is no argument of \"{coordinate}\".")),
             Some(argument) if !is_int(&argument.ty) => {
-                refuse(code, format!("The slicing argument \"{coordinate}({name}:)\" must be of type Int or Int!, not \"{}\".", argument.ty));
+                refuse(
+                    code,
+                    format!(
+                        "The slicing argument \"{coordinate}({name}:)\" must be of type Int or Int!, not \"{}\".",
+                        argument.ty
+                    ),
+                );
             }
             Some(_) => {}
         }
@@ -43,7 +62,12 @@ fn check_application(subgraph: &Subgraph, (parent, field): (&Name, &Component<Fi
     check_sized_fields(subgraph, (&coordinate, field), &sized_fields, &mut refuse);
 }
 
-fn check_sized_fields(subgraph: &Subgraph, (coordinate, field): (&str, &FieldDefinition), sized_fields: &[&str], refuse: &mut impl FnMut(&'static str, String)) {
+fn check_sized_fields(
+    subgraph: &Subgraph,
+    (coordinate, field): (&str, &FieldDefinition),
+    sized_fields: &[&str],
+    refuse: &mut impl FnMut(&'static str, String),
+) {
     let code = "LIST_SIZE_INVALID_SIZED_FIELD";
     let ty = field.ty.inner_named_type();
     let fields = match subgraph.schema.types.get(ty) {
@@ -59,7 +83,10 @@ fn check_sized_fields(subgraph: &Subgraph, (coordinate, field): (&str, &FieldDef
         match fields.and_then(|fields| fields.get(*name)) {
             None => refuse(code, format!("The sized field \"{name}\" is no field of \"{ty}\", the type of \"{coordinate}\".")),
             Some(sized) if !is_list(&sized.ty) => {
-                refuse("LIST_SIZE_APPLIED_TO_NON_LIST", format!("The sized field \"{ty}.{name}\" of \"{coordinate}\" is no list."));
+                refuse(
+                    "LIST_SIZE_APPLIED_TO_NON_LIST",
+                    format!("The sized field \"{ty}.{name}\" of \"{coordinate}\" is no list."),
+                );
             }
             Some(_) => {}
         }

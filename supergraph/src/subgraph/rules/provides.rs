@@ -38,10 +38,15 @@ pub fn check_places(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
     for (parent, _, field, provides) in applications(subgraph) {
         let coordinate = format!("{parent}.{}", field.name);
         if subgraph.is_external(parent, &field.name) {
-            let message = format!("The field \"{coordinate}\" has both @external and @provides, but a field that is not resolved here provides nothing. Remove one of them.");
+            let message = format!(
+                "The field \"{coordinate}\" has both @external and @provides, but a field that is not resolved here provides nothing. Remove one of them."
+            );
             errors.push(subgraph.error("EXTERNAL_COLLISION_WITH_ANOTHER_DIRECTIVE", &message, provides.directive.location()));
         } else if !is_composite(subgraph, field) {
-            let message = format!("The field \"{coordinate}\" has @provides, but its type \"{}\" has no fields. Remove the @provides.", field.ty);
+            let message = format!(
+                "The field \"{coordinate}\" has @provides, but its type \"{}\" has no fields. Remove the @provides.",
+                field.ty
+            );
             errors.push(subgraph.error("PROVIDES_ON_NON_OBJECT_FIELD", &message, provides.directive.location()));
         }
     }
@@ -57,7 +62,9 @@ pub fn check(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
     for (parent, definition, field, provides) in applications(subgraph) {
         let owner = format!("field \"{parent}.{}\"", field.name);
         if matches!(definition, ExtendedType::Interface(_)) {
-            let message = format!("The {owner} of an interface has @provides, which only fields of object types can have. Move it to the implementations.");
+            let message = format!(
+                "The {owner} of an interface has @provides, which only fields of object types can have. Move it to the implementations."
+            );
             errors.push(subgraph.error("PROVIDES_UNSUPPORTED_ON_INTERFACE", &message, provides.directive.location()));
         }
         let target = field.ty.inner_named_type();

@@ -26,7 +26,9 @@ pub fn check(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
             let Some(requires) = &subgraph.field_facts(parent, &field.name).requires else { continue };
             let owner = format!("field \"{parent}.{}\"", field.name);
             if matches!(definition, ExtendedType::Interface(_)) {
-                let message = format!("The {owner} of an interface has @requires, which only fields of object types can have. Move it to the implementations.");
+                let message = format!(
+                    "The {owner} of an interface has @requires, which only fields of object types can have. Move it to the implementations."
+                );
                 errors.push(subgraph.error("REQUIRES_UNSUPPORTED_ON_INTERFACE", &message, requires.directive.location()));
             }
             selects::report(subgraph, &POLICY, (&owner, parent), (&requires.fields, &requires.directive), errors);

@@ -27,7 +27,10 @@ pub fn check(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
             }
             ExtendedType::Interface(interface) => {
                 for field in interface.fields.values().filter(|field| count(&field.directives) > 0) {
-                    let message = format!("The field \"{name}.{}\" of an interface is @shareable. Mark the fields of the implementations instead.", field.name);
+                    let message = format!(
+                        "The field \"{name}.{}\" of an interface is @shareable. Mark the fields of the implementations instead.",
+                        field.name
+                    );
                     errors.push(subgraph.error(CODE, &message, field.location()));
                 }
             }

@@ -1,0 +1,85 @@
+//! Failures as responses: problem details for REST, a list of errors for GraphQL.
+//!
+//! Relied on by `pipeline::handle`, the only place where an error becomes a response.
+//! Spec: <https://www.rfc-editor.org/rfc/rfc9457>, <https://graphql.github.io/graphql-over-http/draft/#sec-Response>
+
+use http::{HeaderMap, HeaderValue, Response, header};
+use serde::Serialize;
+
+use crate::{
+    body::Body,
+    error::{Error, ErrorKind, Source},
+    exchange::Exchange,
+};
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    request_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    errors: [Failure<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    message: &'a str,
+    extensions: Extensions,
+}
+
+#[derive(Serialize)]
+struct Extensions {
+    code: &'static str,
+}
+
+/// The response to an exchange that failed.
+pub fn respond(error: Error, exchange: &Exchange, is_graphql: bool) -> Response<Body> {
+    log(&error, exchange);
+    let kind = error.kind;
+    let (media_type, json) = if is_graphql {
+        let extensions = Extensions { code: kind.code() };
+        let answer = Answer { errors: [Failure { message: error.public_message(), extensions }] };
+        (graphql_media_type(&exchange.headers), serde_json::to_vec(&answer))
+    } else {
+        let title = kind.status().canonical_reason().unwrap_or_default();
+        let (status, detail) = (kind.status().as_u16(), error.public_message());
+        let problem = Problem { r#type: "about:blank", title, status, detail, code: kind.code(), request_id: &exchange.id };
+        ("application/problem+json", serde_json::to_vec(&problem))
+    };
+    let mut response = Response::new(Body::full(json.unwrap_or_default()));
+    *response.status_mut() = kind.status();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for (name, value) in error.headers {
+        headers.append(name, value);
+    }
+    if kind == ErrorKind::BodyTooLarge || kind == ErrorKind::RequestTimeout {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// The newer media type for those who ask for it, plain JSON for everybody else.
+fn graphql_media_type(request: &HeaderMap) -> &'static str {
+    const NEWER: &str = "application/graphql-response+json";
+    let accepts = request.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    if accepts.into_iter().any(|accept| accept.contains(NEWER)) { NEWER } else { "application/json" }
+}
+
+/// What only we may know goes to the log.
+fn log(error: &Error, exchange: &Exchange) {
+    let (id, route, code) = (&*exchange.id, &*exchange.route, error.kind.code());
+    match error.kind.source() {
+        Source::Client => tracing::debug!(id, route, code, detail = %error.detail, "request refused"),
+        Source::Upstream => tracing::warn!(id, route, code, detail = %error.detail, "an upstream failed"),
+        Source::Internal if error.kind == ErrorKind::Bug => tracing::error!(id, route, code, detail = %error.detail, "a bug"),
+        Source::Internal => tracing::warn!(id, route, code, detail = %error.detail, "request not served"),
+    }
+}

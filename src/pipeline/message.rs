@@ -1,0 +1,147 @@
+//! Messages: whether a request is one that every HTTP parser reads in the same way; what hyper does not check itself.
+//!
+//! Relied on by `pipeline`, before everything else. Spec: <https://www.rfc-editor.org/rfc/rfc9112#name-message-body-length>,
+//! <https://www.rfc-editor.org/rfc/rfc9110#name-host-and-authority>
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
+
+use crate::{
+    error::{Error, ErrorKind},
+    exchange::Exchange,
+};
+
+/// Checks framing, `Host`, `Expect` and the method, and drops header fields whose names have an underscore: behind a CGI-like
+/// interface they cannot be told from those with a hyphen.
+///
+/// # Errors
+/// 400, 405 or 417.
+pub fn check(exchange: &mut Exchange) -> Result<(), Error> {
+    let headers = &exchange.headers;
+    if exchange.version <= Version::HTTP_11
+        && headers.contains_key(header::TRANSFER_ENCODING)
+        && headers.contains_key(header::CONTENT_LENGTH)
+    {
+        return Err(closing("both Content-Length and Transfer-Encoding are given"));
+    }
+    if matches!(exchange.method, Method::CONNECT | Method::TRACE) {
+        let nothing = HeaderValue::from_static("");
+        return Err(Error::new(ErrorKind::MethodNotAllowed, "").with_header(header::ALLOW, nothing));
+    }
+    if let Some(expectation) = headers.get(header::EXPECT)
+        && !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue")
+    {
+        return Err(Error::new(ErrorKind::ExpectationFailed, "only 100-continue can be expected"));
+    }
+    check_host(&exchange.uri, headers, exchange.version)?;
+    if headers.keys().any(has_underscore) {
+        let doubtful: Vec<HeaderName> = headers.keys().filter(|name| has_underscore(name)).cloned().collect();
+        for name in doubtful {
+            exchange.headers.remove(name);
+        }
+    }
+    Ok(())
+}
+
+/// The host that a request is for, with its port: the target's when it has one, the `Host` field's otherwise.
+pub fn authority(exchange: &Exchange) -> &str {
+    let field = || exchange.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    exchange.uri.authority().map(http::uri::Authority::as_str).or_else(field).unwrap_or_default()
+}
+
+/// A host without its port.
+pub fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+fn closing(reason: &'static str) -> Error {
+    Error::new(ErrorKind::BadRequest, reason).with_header(header::CONNECTION, HeaderValue::from_static("close"))
+}
+
+fn has_underscore(name: &HeaderName) -> bool {
+    name.as_str().contains('_')
+}
+
+fn check_host(uri: &Uri, headers: &HeaderMap, version: Version) -> Result<(), Error> {
+    let mut fields = headers.get_all(header::HOST).iter();
+    let field = fields.next();
+    if fields.next().is_some() {
+        return Err(closing("there is more than one Host field"));
+    }
+    if let Some(field) = field
+        && !is_host(field.as_bytes())
+    {
+        return Err(closing("the Host field is not a host"));
+    }
+    match (uri.authority(), field) {
+        (Some(authority), _) if !is_host(authority.as_str().as_bytes()) => Err(closing("the target's authority is not a host")),
+        (Some(authority), Some(field))
+            if version == Version::HTTP_2 && !field.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) =>
+        {
+            Err(closing("the Host field and the target's authority differ"))
+        }
+        (None, None) if version >= Version::HTTP_11 => Err(closing("there is no Host field")),
+        _ => Ok(()),
+    }
+}
+
+/// Whether this is a name, an IPv4 address or a bracketed IPv6 address, with or without a port.
+fn is_host(text: &[u8]) -> bool {
+    let (host, port) = match text.iter().rposition(|byte| *byte == b':') {
+        Some(colon) if !text.ends_with(b"]") => (text.get(..colon), text.get(colon + 1..)),
+        _ => (Some(text), None),
+    };
+    let is_port = |port: &[u8]| {
+        std::str::from_utf8(port).is_ok_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok())
+    };
+    let is_name = |host: &[u8]| match host {
+        [b'[', inner @ .., b']'] => {
+            inner.contains(&b':') && inner.iter().all(|byte| byte.is_ascii_hexdigit() || b":.".contains(byte))
+        }
+        _ => !host.is_empty() && host.iter().all(|byte| byte.is_ascii_alphanumeric() || b".-_~".contains(byte)),
+    };
+    host.is_some_and(is_name) && port.is_none_or(is_port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_names_or_addresses_with_a_port_at_most() {
+        for good in
+            ["example.com", "EXAMPLE.com:80", "10.0.0.1", "[::1]", "[2001:db8::1]:8443", "a_b.internal", "localhost:65535"]
+        {
+            assert!(is_host(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "",
+            "a b",
+            "user@host",
+            "host/path",
+            "a,b",
+            "host:",
+            "host:x",
+            "host:65536",
+            "host:80:80",
+            "[::1",
+            "::1",
+            "[]",
+            "h\0",
+            "a?b",
+            "host:+80",
+            "[::1]x",
+        ] {
+            assert!(!is_host(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_port_is_no_part_of_the_name() {
+        for (authority, host) in [("a.b:80", "a.b"), ("a.b", "a.b"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")] {
+            assert_eq!(without_port(authority), host);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Request ids: one per exchange, the client's own when it is harmless; in the log, at the upstream and in the answer.
+//!
+//! Relied on by `pipeline`.
+
+use std::{
+    fmt::Write as _,
+    hash::{BuildHasher as _, RandomState},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use http::{HeaderMap, HeaderName};
+
+/// Where an id is sent and looked for.
+pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest id that is taken from a client.
+const LONGEST: usize = 128;
+
+/// The client's id when it is short and plain, a new one otherwise.
+pub fn of(headers: &HeaderMap) -> Arc<str> {
+    let given = headers.get(HEADER).map(|value| value.as_bytes());
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(byte);
+    match given {
+        Some(id) if (1..=LONGEST).contains(&id.len()) && id.iter().all(is_plain) => match std::str::from_utf8(id) {
+            Ok(id) => id.into(),
+            Err(_) => fresh(),
+        },
+        _ => fresh(),
+    }
+}
+
+/// A random UUID. Unique rather than secret: two keyed hashes of a counter, the keys being random for each process.
+fn fresh() -> Arc<str> {
+    static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let [high, low] = [KEYS[0].hash_one(count), KEYS[1].hash_one(count)];
+    // Version 4 and the variant of RFC 9562.
+    let high = high & !0xf000 | 0x4000;
+    let low = low & !(0b11 << 62) | 0b10 << 62;
+    let mut text = String::with_capacity(36);
+    let _ = write!(
+        text,
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        high >> 32,
+        high >> 16 & 0xffff,
+        high & 0xffff,
+        low >> 48,
+        low & 0xffff_ffff_ffff
+    );
+    text.into()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+mod tests {
+    use super::*;
+
+    fn id(given: &str) -> Arc<str> {
+        of(&HeaderMap::from_iter([(HEADER, given.parse().unwrap())]))
+    }
+
+    #[test]
+    fn plain_ids_are_kept_and_others_replaced() {
+        assert_eq!(&*id("abc-123"), "abc-123");
+        for bad in ["", "a b", "\"x\"", &"x".repeat(129), "{}"] {
+            assert_ne!(&*id(bad), bad);
+        }
+    }
+
+    #[test]
+    fn new_ids_are_uuids_and_differ() {
+        let ids: std::collections::HashSet<_> = (0..10_000).map(|_| fresh()).collect();
+        assert_eq!(ids.len(), 10_000);
+        for id in ids {
+            assert_eq!((id.len(), &id[14..15]), (36, "4"), "{id}");
+            assert!(id.split('-').map(str::len).eq([8, 4, 4, 4, 12]), "{id}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Trusted proxies: whose word about the client's address is believed.
+//!
+//! Relied on by `pipeline`; configured by `trusted_proxies:`. Spec: <https://www.rfc-editor.org/rfc/rfc7239>
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::{exchange::Exchange, units::Network};
+
+/// Most addresses of one chain that are looked at; a longer chain is somebody's joke.
+const LONGEST: usize = 64;
+
+/// Networks of proxies that are ours.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies {
+    networks: Vec<Network>,
+}
+
+impl TrustedProxies {
+    /// Those of the configuration.
+    pub fn new(networks: &[Network]) -> Self {
+        Self { networks: networks.to_vec() }
+    }
+
+    /// Finds out who the client is: the peer, unless it is a proxy of ours; then the last address of `X-Forwarded-For` that is
+    /// not one of ours. Never the first, which the client writes itself.
+    pub fn identify(&self, exchange: &mut Exchange) {
+        exchange.is_peer_trusted = self.trusts(exchange.client_ip);
+        if !exchange.is_peer_trusted {
+            return;
+        }
+        let lines = exchange.headers.get_all("x-forwarded-for").iter().rev();
+        let hops = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.rsplit(','));
+        for hop in hops.take(LONGEST) {
+            let Some(address) = address(hop.trim()) else { return };
+            exchange.client_ip = address;
+            if !self.trusts(address) {
+                return;
+            }
+        }
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(address))
+    }
+}
+
+/// An address as proxies write it: with or without a port, IPv6 with or without brackets.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = || text.parse::<IpAddr>().ok();
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    bare().or_else(bracketed).or_else(with_port).map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::exchange::Peer;
+
+    fn client(peer: &str, chain: &[&str]) -> String {
+        let mut head = http::Request::new(()).into_parts().0;
+        for line in chain {
+            head.headers.append("x-forwarded-for", line.parse().unwrap());
+        }
+        let peer = Peer { address: SocketAddr::new(peer.parse().unwrap(), 9), is_tls: false };
+        let mut exchange = Exchange::new(peer, head, Duration::ZERO);
+        let networks = ["10.0.0.0/8", "::1/128"].map(|text| Network(text.parse().unwrap()));
+        TrustedProxies::new(&networks).identify(&mut exchange);
+        exchange.client_ip.to_string()
+    }
+
+    #[test]
+    fn only_our_proxies_are_believed_and_only_up_to_the_first_stranger() {
+        for (peer, chain, expected) in [
+            ("192.0.2.1", &["1.2.3.4"] as &[_], "192.0.2.1"),
+            ("10.0.0.1", &["1.2.3.4"], "1.2.3.4"),
+            ("10.0.0.1", &["6.6.6.6, 1.2.3.4"], "1.2.3.4"),
+            ("10.0.0.1", &["6.6.6.6", "1.2.3.4, 10.9.9.9"], "1.2.3.4"),
+            ("10.0.0.1", &["6.6.6.6, garbage, 10.9.9.9"], "10.9.9.9"),
+            ("10.0.0.1", &["[2001:db8::7]:443"], "2001:db8::7"),
+            ("10.0.0.1", &["1.2.3.4:5678"], "1.2.3.4"),
+            ("::ffff:10.0.0.1", &["::ffff:1.2.3.4"], "1.2.3.4"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+        ] {
+            assert_eq!(client(peer, chain), expected, "{peer} {chain:?}");
+        }
+    }
+}

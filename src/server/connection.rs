@@ -1,0 +1,211 @@
+//! One client connection: which HTTP it speaks, its limits, and its end.
+//!
+//! Relied on by `server`.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderValue, Request, Response, Version, header};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::{HttpService, service_fn},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    net::TcpStream,
+    sync::futures::OwnedNotified,
+    time::{Sleep, sleep, timeout},
+};
+
+use super::drain::{Phase, Phases};
+use crate::{body::Body, exchange::Peer};
+
+/// How long a new connection has for its first request's head.
+const FIRST_HEAD: Duration = Duration::from_secs(10);
+/// How long a connection may be idle, or take for a later head. Longer than the 60 s after which common load balancers close
+/// their side, so that it is they who close.
+const IDLE: Duration = Duration::from_secs(75);
+/// Most bytes of a header section whatever the route; routes have their own, lower limit.
+const HEAD_BYTES: usize = 256 << 10;
+/// Most requests of one HTTP/2 connection at a time.
+const STREAMS: u32 = 100;
+/// What an HTTP/2 client may send of one body before we have read any of it.
+const STREAM_WINDOW: u32 = 256 << 10;
+/// The same for all bodies of a connection.
+const CONNECTION_WINDOW: u32 = 1 << 20;
+/// How often a silent HTTP/2 connection is asked whether it is still there, and how long it has to answer.
+const PING: Duration = Duration::from_secs(20);
+/// The first bytes of HTTP/2 that no HTTP/1 request can have.
+const PREFACE: &[u8] = b"PRI ";
+
+/// The two protocols with their limits.
+#[derive(Debug)]
+pub struct Protocols {
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+impl Default for Protocols {
+    fn default() -> Self {
+        let mut http1 = http1::Builder::new();
+        http1.timer(TokioTimer::new()).header_read_timeout(IDLE).max_header_size(HEAD_BYTES);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .max_header_list_size(HEAD_BYTES as u32)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(STREAM_WINDOW as usize)
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PING);
+        Self { http1, http2 }
+    }
+}
+
+/// Serves one connection to its end.
+pub async fn run<H, F>(stream: TcpStream, peer: Peer, handler: H, protocols: Arc<Protocols>, phases: Arc<Phases>)
+where
+    H: Fn(Peer, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    // Answers are written whole; waiting for more only delays them.
+    let _ = stream.set_nodelay(true);
+    let Ok(Some(is_http2)) = timeout(FIRST_HEAD, speaks_http2(&stream)).await else { return };
+    let was_asked = Arc::new(AtomicBool::new(is_http2));
+    let service = {
+        let (was_asked, phases) = (was_asked.clone(), phases.clone());
+        service_fn(move |request: Request<Incoming>| {
+            was_asked.store(true, Ordering::Relaxed);
+            let (phases, is_http1) = (phases.clone(), request.version() <= Version::HTTP_11);
+            let response = handler(peer, request);
+            async move {
+                let mut response = response.await;
+                if is_http1 && phases.now() != Phase::Serving {
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(response)
+            }
+        })
+    };
+    let io = TokioIo::new(stream);
+    if is_http2 {
+        Life::new(Box::pin(protocols.http2.serve_connection(io, service)), was_asked, phases).await;
+    } else {
+        let connection = protocols.http1.serve_connection(io, service).with_upgrades();
+        Life::new(Box::pin(connection), was_asked, phases).await;
+    }
+}
+
+/// Looks at the first bytes without taking them; `None` when there are none to come.
+async fn speaks_http2(stream: &TcpStream) -> Option<bool> {
+    /// Between looks at a preface that arrives in pieces; only somebody who plays with us sends it so.
+    const PAUSE: Duration = Duration::from_millis(5);
+    let mut start = [0; PREFACE.len()];
+    loop {
+        let count = stream.peek(&mut start).await.ok()?;
+        let seen = start.get(..count)?;
+        if seen.is_empty() {
+            return None;
+        }
+        if seen == PREFACE || !PREFACE.starts_with(seen) {
+            return Some(seen == PREFACE);
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// A connection that can be asked to end after the requests it has.
+trait Connection: Future {
+    fn finish(self: Pin<&mut Self>);
+}
+
+impl<S> Connection for http1::UpgradeableConnection<TokioIo<TcpStream>, S>
+where
+    S: HttpService<Incoming, ResBody = Body>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<S> Connection for http2::Connection<TokioIo<TcpStream>, S, TokioExecutor>
+where
+    S: HttpService<Incoming, ResBody = Body>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Future: Send + 'static,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// A connection with its first deadline and the server's phases. Apart from the connection itself a poll costs two loads: the
+/// timer and the signal are polled once each, to leave their wakers, and again only when they must have fired.
+struct Life<C> {
+    connection: Pin<Box<C>>,
+    was_asked: Arc<AtomicBool>,
+    first_head: Option<Pin<Box<Sleep>>>,
+    phases: Arc<Phases>,
+    seen: Phase,
+    signal: Option<Pin<Box<OwnedNotified>>>,
+}
+
+impl<C> Life<C> {
+    fn new(connection: Pin<Box<C>>, was_asked: Arc<AtomicBool>, phases: Arc<Phases>) -> Self {
+        let first_head = Some(Box::pin(sleep(FIRST_HEAD)));
+        Self { connection, was_asked, first_head, phases, seen: Phase::Serving, signal: None }
+    }
+}
+
+impl<C: Connection> Future for Life<C> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.connection.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        if self.first_head.is_some() {
+            if self.was_asked.load(Ordering::Relaxed) {
+                self.first_head = None;
+            } else if let Some(timer) = &mut self.first_head
+                && timer.as_mut().poll(context).is_ready()
+            {
+                return Poll::Ready(());
+            }
+        }
+        self.heed(context)
+    }
+}
+
+impl<C: Connection> Life<C> {
+    /// Follows the server's phases; ready when the connection shall end now.
+    fn heed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.signal.is_none() || self.phases.now() != self.seen {
+            // The signal is armed before the phase is read, so no change can be missed; one that has fired is armed anew.
+            let mut signal = Box::pin(self.phases.changed());
+            self.signal = signal.as_mut().poll(context).is_pending().then_some(signal);
+            let before = std::mem::replace(&mut self.seen, self.phases.now());
+            if self.seen == Phase::Cut {
+                return Poll::Ready(());
+            }
+            if self.seen == Phase::Closing && before != Phase::Closing {
+                self.connection.as_mut().finish();
+                if self.connection.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(());
+                }
+            }
+        }
+        Poll::Pending
+    }
+}
