@@ -6,6 +6,7 @@
 use crate::document::{self, Fault};
 use apollo_compiler::{Name, Node, ast};
 use rustc_hash::FxHashMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// A parsed field set.
@@ -60,6 +61,13 @@ impl FieldSet {
         selects_same(&self.selections, &other.selections)
     }
 
+    /// Selections as text, without outer braces.
+    #[must_use]
+    pub fn print(selections: &[Selection]) -> String {
+        let printed: Vec<String> = selections.iter().map(ToString::to_string).collect();
+        printed.join(" ")
+    }
+
     /// Recursion is bounded by [`document::MAX_DEPTH`].
     fn convert(&mut self, selections: &[ast::Selection]) -> Result<Vec<Selection>, Fault> {
         selections.iter().map(|selection| self.convert_one(selection)).collect()
@@ -88,6 +96,29 @@ impl FieldSet {
                 at: None,
             }),
         }
+    }
+}
+
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let selections = match self {
+            Self::Field { name, arguments, selections } => {
+                write!(f, "{name}")?;
+                if !arguments.is_empty() {
+                    let arguments: Vec<String> = arguments.iter().map(|argument| format!("{}: {}", argument.name, argument.value)).collect();
+                    write!(f, "({})", arguments.join(", "))?;
+                }
+                selections
+            }
+            Self::Fragment { on, selections } => {
+                f.write_str("...")?;
+                if let Some(on) = on {
+                    write!(f, " on {on}")?;
+                }
+                selections
+            }
+        };
+        if selections.is_empty() { Ok(()) } else { write!(f, " {{ {} }}", FieldSet::print(selections)) }
     }
 }
 

@@ -7,10 +7,12 @@
 //! Relies on `document` for parsing. `compose` relies on it.
 
 mod context;
+mod declarations;
 mod definitions;
 pub mod directives;
 pub mod element;
 pub mod facts;
+mod federation1;
 pub mod field_set;
 mod graphql;
 pub mod link;
@@ -35,6 +37,7 @@ use crate::document;
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{Name, Schema};
+use declarations::Declarations;
 use facts::{DirectiveNames, Facts};
 
 /// A validated and normalised subgraph.
@@ -62,6 +65,7 @@ pub struct Subgraph {
     pub is_federation_1: bool,
     names: DirectiveNames,
     facts: Facts,
+    declarations: Declarations,
 }
 
 impl Subgraph {
@@ -71,10 +75,23 @@ impl Subgraph {
         self.names.get(directive)
     }
 
-    /// The version of the federation specification that the SDL links; `None` for Federation 1.
+    /// The version of the federation specification that the SDL links; v2.4 for an upgraded Federation 1 subgraph.
     #[must_use]
     pub fn federation_version(&self) -> Option<Version> {
-        if self.is_federation_1 { None } else { self.links.by_identity(link::FEDERATION).map(|link| link.version) }
+        self.links.by_identity(link::FEDERATION).map(|link| link.version)
+    }
+
+    /// Whether the subgraph has a definition of the type, not only extensions. The upgrade makes the extensions of object types and
+    /// interfaces definitions; `@extends` on a definition does not matter here.
+    #[must_use]
+    pub fn is_defined(&self, name: &str) -> bool {
+        self.declarations.is_defined(name)
+    }
+
+    /// Whether the subgraph has an extension of the type.
+    #[must_use]
+    pub fn is_extended(&self, name: &str) -> bool {
+        self.declarations.is_extended(name)
     }
 
     /// The version whose rules apply: the linked one, or that of the upgrade for Federation 1.
@@ -192,5 +209,5 @@ pub fn read_all(sources: &[Source]) -> Result<Vec<Subgraph>, Vec<Diagnostic>> {
             Err(found) => errors.extend(found),
         }
     }
-    if errors.is_empty() { Ok(subgraphs) } else { Err(errors) }
+    if errors.is_empty() { federation1::upgrade(subgraphs) } else { Err(errors) }
 }

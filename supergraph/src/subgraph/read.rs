@@ -8,6 +8,7 @@
 //!
 //! Relies on `document` and on every stage of `subgraph`; `subgraph::read_all` relies on it.
 
+use super::declarations::Declarations;
 use super::definitions::{self, DefinitionFault};
 use super::directives::FederationDirective;
 use super::facts::{DirectiveNames, Facts};
@@ -40,6 +41,11 @@ pub(super) fn read(source: &Source) -> Result<Subgraph, Vec<Diagnostic>> {
     if hides_the_rest {
         return Err(report.errors);
     }
+    let unknown = graphql::unknown_types_of_directives(&schema);
+    if !unknown.is_empty() {
+        report.errors.clear();
+        return Err(report.violations(unknown));
+    }
     let definition_faults = complete(&mut schema, &links, is_explicit);
     let is_federation_1 = links.by_identity(link::FEDERATION).is_none();
     if is_federation_1 {
@@ -62,11 +68,11 @@ pub(super) fn read(source: &Source) -> Result<Subgraph, Vec<Diagnostic>> {
     report.shadowed(&schema, &links);
     report.finish_stage()?;
     roots::remove_federation_fields(&mut schema);
-    let root_faults = roots::rename(&mut schema);
-    for fault in root_faults {
+    let mut declarations = Declarations::of(&document);
+    for fault in roots::rename(&mut schema, &mut declarations) {
         report.add(fault.code, &fault.message, fault.location);
     }
-    let mut subgraph = assemble(source, schema, links);
+    let mut subgraph = assemble(source, schema, links, declarations);
     report.errors.extend(rules::check(&subgraph));
     report.finish_stage()?;
     roots::remove_federation_types(&mut subgraph.schema);
@@ -74,11 +80,11 @@ pub(super) fn read(source: &Source) -> Result<Subgraph, Vec<Diagnostic>> {
 }
 
 /// The subgraph with its facts.
-fn assemble(source: &Source, schema: Schema, links: Links) -> Subgraph {
+fn assemble(source: &Source, schema: Schema, links: Links, declarations: Declarations) -> Subgraph {
     let is_federation_1 = links.by_identity(link::FEDERATION).is_none();
     let names = directive_names(&links);
     let facts = Facts::of(&schema, &names, !is_federation_1);
-    Subgraph { name: source.name.clone(), url: source.url.clone(), schema, links, is_federation_1, names, facts }
+    Subgraph { name: source.name.clone(), url: source.url.clone(), schema, links, is_federation_1, names, facts, declarations }
 }
 
 /// The names of the federation directives in a schema with these links.

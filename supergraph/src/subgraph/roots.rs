@@ -3,10 +3,11 @@
 //! Relies on the schema's data types; `read` relies on it.
 //! Spec: <https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/subgraph-spec>
 
+use super::declarations::Declarations;
 use apollo_compiler::ast::Type;
 use apollo_compiler::parser::SourceSpan;
-use apollo_compiler::schema::{Component, ComponentName, ExtendedType, FieldDefinition};
-use apollo_compiler::{Name, Schema};
+use apollo_compiler::schema::{Component, ComponentName, ExtendedType, FieldDefinition, InputValueDefinition};
+use apollo_compiler::{Name, Node, Schema};
 use rustc_hash::FxHashMap;
 
 /// A type that carries the default name of a root type which has another name.
@@ -55,7 +56,7 @@ pub fn remove_federation_types(schema: &mut Schema) {
 }
 
 /// Renames the root types to `Query`, `Mutation` and `Subscription`. Where that is impossible nothing is renamed.
-pub fn rename(schema: &mut Schema) -> Vec<RootFault> {
+pub fn rename(schema: &mut Schema, declarations: &mut Declarations) -> Vec<RootFault> {
     let roots = &schema.schema_definition;
     let roots = [
         (&roots.query, QUERY, "ROOT_QUERY_USED"),
@@ -77,40 +78,60 @@ pub fn rename(schema: &mut Schema) -> Vec<RootFault> {
     }
     if faults.is_empty() && !renames.is_empty() {
         rename_types(schema, &renames);
+        renames.iter().for_each(|(old, new)| declarations.rename(old, new));
     }
     faults
 }
 
 /// Renames types everywhere. Linear in the schema.
-fn rename_types(schema: &mut Schema, renames: &FxHashMap<Name, Name>) {
+pub fn rename_types(schema: &mut Schema, renames: &FxHashMap<Name, Name>) {
     let root = schema.schema_definition.make_mut();
     for name in [&mut root.query, &mut root.mutation, &mut root.subscription].into_iter().flatten() {
         rename_component(name, renames);
     }
+    for directive in schema.directive_definitions.values_mut().filter(|directive| !directive.is_built_in()) {
+        if directive.arguments.iter().any(|argument| renames.contains_key(argument.ty.inner_named_type())) {
+            rename_arguments(&mut directive.make_mut().arguments, renames);
+        }
+    }
     let types = std::mem::take(&mut schema.types);
     for (name, mut definition) in types {
-        match &mut definition {
-            ExtendedType::Object(object) => {
-                let object = object.make_mut();
-                rename_name(&mut object.name, renames);
-                object.fields.values_mut().for_each(|field| rename_field(field, renames));
-            }
-            ExtendedType::Interface(interface) => {
-                interface.make_mut().fields.values_mut().for_each(|field| rename_field(field, renames));
-            }
-            ExtendedType::Union(union) if union.members.iter().any(|member| renames.contains_key(&member.name)) => {
-                let members = std::mem::take(&mut union.make_mut().members);
-                union.make_mut().members = members
-                    .into_iter()
-                    .map(|mut member| {
-                        rename_component(&mut member, renames);
-                        member
-                    })
-                    .collect();
-            }
-            _ => {}
+        let new = renames.get(&name);
+        rename_references(&mut definition, renames);
+        if let Some(new) = new {
+            rename_definition(&mut definition, new);
         }
-        schema.types.insert(renames.get(&name).cloned().unwrap_or(name), definition);
+        schema.types.insert(new.cloned().unwrap_or(name), definition);
+    }
+}
+
+/// Object types and scalars are all that is ever renamed.
+fn rename_definition(definition: &mut ExtendedType, name: &Name) {
+    match definition {
+        ExtendedType::Object(object) => object.make_mut().name = name.clone(),
+        ExtendedType::Scalar(scalar) => scalar.make_mut().name = name.clone(),
+        _ => {}
+    }
+}
+
+fn rename_references(definition: &mut ExtendedType, renames: &FxHashMap<Name, Name>) {
+    match definition {
+        ExtendedType::Object(object) => object.make_mut().fields.values_mut().for_each(|field| rename_field(field, renames)),
+        ExtendedType::Interface(interface) => interface.make_mut().fields.values_mut().for_each(|field| rename_field(field, renames)),
+        ExtendedType::InputObject(input) => {
+            for field in input.make_mut().fields.values_mut().filter(|field| renames.contains_key(field.ty.inner_named_type())) {
+                rename_type(field.make_mut().ty.make_mut(), renames);
+            }
+        }
+        ExtendedType::Union(union) if union.members.iter().any(|member| renames.contains_key(&member.name)) => {
+            let members = std::mem::take(&mut union.make_mut().members);
+            let renamed = members.into_iter().map(|mut member| {
+                rename_component(&mut member, renames);
+                member
+            });
+            union.make_mut().members = renamed.collect();
+        }
+        ExtendedType::Union(_) | ExtendedType::Scalar(_) | ExtendedType::Enum(_) => {}
     }
 }
 
@@ -126,10 +147,18 @@ fn rename_name(name: &mut Name, renames: &FxHashMap<Name, Name>) {
     }
 }
 
-/// Arguments never refer to a root type, which is an object type.
 fn rename_field(field: &mut Component<FieldDefinition>, renames: &FxHashMap<Name, Name>) {
     if renames.contains_key(field.ty.inner_named_type()) {
         rename_type(&mut field.make_mut().ty, renames);
+    }
+    if field.arguments.iter().any(|argument| renames.contains_key(argument.ty.inner_named_type())) {
+        rename_arguments(&mut field.make_mut().arguments, renames);
+    }
+}
+
+fn rename_arguments(arguments: &mut [Node<InputValueDefinition>], renames: &FxHashMap<Name, Name>) {
+    for argument in arguments.iter_mut().filter(|argument| renames.contains_key(argument.ty.inner_named_type())) {
+        rename_type(argument.make_mut().ty.make_mut(), renames);
     }
 }
 

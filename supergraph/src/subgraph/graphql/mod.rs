@@ -48,6 +48,15 @@ pub fn unknown_names(schema: &Schema) -> Vec<Violation> {
     found.0
 }
 
+/// Types that the user's directive definitions refer to but nobody defines. What linked specifications define does not count: directive
+/// definitions are read before links.
+#[must_use]
+pub fn unknown_types_of_directives(schema: &Schema) -> Vec<Violation> {
+    let mut found = Violations::default();
+    structure::unknown_types_of_directives(schema, &mut found);
+    found.0
+}
+
 /// Names that mean something of the wrong kind, and unknown directives.
 #[must_use]
 pub fn structure(schema: &Schema) -> Vec<Violation> {

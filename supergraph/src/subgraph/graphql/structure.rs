@@ -10,13 +10,19 @@ use apollo_compiler::{Name, Node, Schema};
 
 /// Reports types that are referred to but not defined.
 pub fn unknown_types(schema: &Schema, found: &mut Violations) {
-    visit_references(schema, &mut |_, name, location, coordinate| {
-        if !schema.types.contains_key(name) {
-            let hint = did_you_mean(name, schema.types.keys().map(Name::as_str).filter(|known| !known.starts_with("__")));
-            found
-                .push(format!("The type \"{name}\" of {coordinate} is not defined.{hint} Define it in this subgraph."), location);
-        }
-    });
+    visit_references(schema, &mut |_, name, location, coordinate| check_known(schema, name, location, &coordinate, found));
+}
+
+/// Reports types that directive definitions refer to but that are not defined.
+pub fn unknown_types_of_directives(schema: &Schema, found: &mut Violations) {
+    visit_directive_references(schema, &mut |_, name, location, coordinate| check_known(schema, name, location, &Coordinate(coordinate), found));
+}
+
+fn check_known(schema: &Schema, name: &Name, location: Option<SourceSpan>, coordinate: &Coordinate<'_>, found: &mut Violations) {
+    if !schema.types.contains_key(name) {
+        let hint = did_you_mean(name, schema.types.keys().map(Name::as_str).filter(|known| !known.starts_with("__")));
+        found.push(format!("The type \"{name}\" of {coordinate} is not defined.{hint} Define it in this subgraph."), location);
+    }
 }
 
 /// Reports references to types of the wrong kind.
@@ -30,10 +36,7 @@ pub fn kinds(schema: &Schema, found: &mut Violations) {
             Place::Member | Place::Root => (definition.is_object(), "an object type"),
         };
         if !fits {
-            found.push(
-                format!("The type \"{name}\" of {coordinate} must be {wanted}, but it is {}.", describe(definition)),
-                location,
-            );
+            found.push(format!("The type \"{name}\" of {coordinate} must be {wanted}, but it is {}.", describe(definition)), location);
         }
     });
 }
@@ -74,9 +77,7 @@ fn visit_references(schema: &Schema, report: &mut dyn FnMut(Place, &Name, Option
     for name in [&root.query, &root.mutation, &root.subscription].into_iter().flatten() {
         visit(Place::Root, &name.name, name.location(), &|| "a root operation".to_owned());
     }
-    for directive in schema.directive_definitions.values().filter(|directive| !directive.is_built_in()) {
-        visit_arguments(&directive.arguments, &|| format!("@{}", directive.name), visit);
-    }
+    visit_directive_references(schema, visit);
     for (parent, definition) in schema.types.iter().filter(|(_, definition)| !definition.is_built_in()) {
         match definition {
             ExtendedType::Object(object) => {
@@ -94,9 +95,7 @@ fn visit_references(schema: &Schema, report: &mut dyn FnMut(Place, &Name, Option
             }
             ExtendedType::InputObject(input) => {
                 for field in input.fields.values() {
-                    visit(Place::Input, field.ty.inner_named_type(), field.location(), &|| {
-                        format!("\"{parent}.{}\"", field.name)
-                    });
+                    visit(Place::Input, field.ty.inner_named_type(), field.location(), &|| format!("\"{parent}.{}\"", field.name));
                 }
             }
             ExtendedType::Scalar(_) | ExtendedType::Enum(_) => {}
@@ -104,11 +103,13 @@ fn visit_references(schema: &Schema, report: &mut dyn FnMut(Place, &Name, Option
     }
 }
 
-fn visit_interfaces(
-    parent: &Name,
-    interfaces: &apollo_compiler::collections::IndexSet<apollo_compiler::schema::ComponentName>,
-    visit: &mut Visit<'_>,
-) {
+fn visit_directive_references(schema: &Schema, visit: &mut Visit<'_>) {
+    for directive in schema.directive_definitions.values().filter(|directive| !directive.is_built_in()) {
+        visit_arguments(&directive.arguments, &|| format!("@{}", directive.name), visit);
+    }
+}
+
+fn visit_interfaces(parent: &Name, interfaces: &apollo_compiler::collections::IndexSet<apollo_compiler::schema::ComponentName>, visit: &mut Visit<'_>) {
     for interface in interfaces {
         visit(Place::Interface, &interface.name, interface.location(), &|| format!("an \"implements\" of \"{parent}\""));
     }
@@ -121,8 +122,6 @@ fn visit_field(parent: &Name, field: &Node<FieldDefinition>, visit: &mut Visit<'
 
 fn visit_arguments(arguments: &[Node<InputValueDefinition>], owner: &dyn Fn() -> String, visit: &mut Visit<'_>) {
     for argument in arguments {
-        visit(Place::Input, argument.ty.inner_named_type(), argument.location(), &|| {
-            format!("\"{}({}:)\"", owner(), argument.name)
-        });
+        visit(Place::Input, argument.ty.inner_named_type(), argument.location(), &|| format!("\"{}({}:)\"", owner(), argument.name));
     }
 }
