@@ -37,11 +37,12 @@ pub fn complete(schema: &mut Schema, link: &Link) -> Vec<DefinitionFault> {
 #[must_use]
 pub fn complete_federation_1(schema: &mut Schema) -> Vec<DefinitionFault> {
     for name in ["key", "requires", "provides"] {
-        let is_known_mistake = schema.directive_definitions.get(name).is_some_and(|definition| match definition.arguments.as_slice() {
-            [] => true,
-            [only] => only.name == "fields" && ["String", "_FieldSet", "FieldSet"].contains(&only.ty.to_string().as_str()),
-            _ => false,
-        });
+        let is_known_mistake =
+            schema.directive_definitions.get(name).is_some_and(|definition| match definition.arguments.as_slice() {
+                [] => true,
+                [only] => only.name == "fields" && ["String", "_FieldSet", "FieldSet"].contains(&only.ty.to_string().as_str()),
+                _ => false,
+            });
         if is_known_mistake {
             schema.directive_definitions.shift_remove(name);
         }
@@ -132,7 +133,8 @@ fn rename_type(definition: &Definition, link: &Link, name: &Name) -> Option<Exte
             Some(ExtendedType::Scalar(Node::new(ScalarType { description: None, name, directives: <_>::default() })))
         }
         Definition::EnumTypeDefinition(definition) => {
-            let values = definition.values.iter().map(|value| (value.value.clone(), value.to_component(ComponentOrigin::Definition)));
+            let values =
+                definition.values.iter().map(|value| (value.value.clone(), value.to_component(ComponentOrigin::Definition)));
             let values = values.collect();
             Some(ExtendedType::Enum(Node::new(EnumType { description: None, name, directives: <_>::default(), values })))
         }
@@ -143,16 +145,29 @@ fn rename_type(definition: &Definition, link: &Link, name: &Name) -> Option<Exte
                 (renamed.name.clone(), Component { origin: ComponentOrigin::Definition, node: Node::new(renamed) })
             });
             let fields = fields.collect();
-            Some(ExtendedType::InputObject(Node::new(InputObjectType { description: None, name, directives: <_>::default(), fields })))
+            Some(ExtendedType::InputObject(Node::new(InputObjectType {
+                description: None,
+                name,
+                directives: <_>::default(),
+                fields,
+            })))
         }
         _ => None,
     }
 }
 
-fn check_directive(schema: &Schema, expected: &DirectiveDefinition, actual: &Node<DirectiveDefinition>, faults: &mut Vec<DefinitionFault>) {
+fn check_directive(
+    schema: &Schema,
+    expected: &DirectiveDefinition,
+    actual: &Node<DirectiveDefinition>,
+    faults: &mut Vec<DefinitionFault>,
+) {
     let name = &expected.name;
     let mut refuse = |message: String, location: Option<SourceSpan>| {
-        let message = format!("{message}. Remove the definition of \"@{name}\", or write it as in its specification: {}.", one_line(expected));
+        let message = format!(
+            "{message}. Remove the definition of \"@{name}\", or write it as in its specification: {}.",
+            one_line(expected)
+        );
         faults.push(DefinitionFault { code: DIRECTIVE, message, location });
     };
     for argument in &expected.arguments {
@@ -191,15 +206,22 @@ fn argument_difference(schema: &Schema, expected: &InputValueDefinition, found: 
         return Some(format!("has the type \"{}\" instead of \"{}\"", found.ty, expected.ty));
     }
     if !found.ty.is_non_null() && found.default_value != expected.default_value {
-        let shown = |value: &Option<Node<apollo_compiler::ast::Value>>| value.as_ref().map_or("none".to_owned(), ToString::to_string);
-        return Some(format!("has the default value {} instead of {}", shown(&found.default_value), shown(&expected.default_value)));
+        let shown =
+            |value: &Option<Node<apollo_compiler::ast::Value>>| value.as_ref().map_or("none".to_owned(), ToString::to_string);
+        return Some(format!(
+            "has the default value {} instead of {}",
+            shown(&found.default_value),
+            shown(&expected.default_value)
+        ));
     }
     None
 }
 
 fn replaces_scalar(schema: &Schema, expected: &Type, found: &Type) -> bool {
     match (expected, found) {
-        (Type::List(expected), Type::List(found)) | (Type::NonNullList(expected), Type::NonNullList(found)) => replaces_scalar(schema, expected, found),
+        (Type::List(expected), Type::List(found)) | (Type::NonNullList(expected), Type::NonNullList(found)) => {
+            replaces_scalar(schema, expected, found)
+        }
         (Type::NonNullNamed(expected), Type::NonNullNamed(found)) | (Type::Named(expected), Type::Named(found)) => {
             is_custom_scalar(schema, expected) && !is_custom_scalar(schema, found)
         }
@@ -214,18 +236,30 @@ fn is_custom_scalar(schema: &Schema, name: &Name) -> bool {
 
 fn check_type(expected: &ExtendedType, actual: &ExtendedType, faults: &mut Vec<DefinitionFault>) {
     let name = expected.name();
-    let mut refuse = |message: String, location: Option<SourceSpan>| faults.push(DefinitionFault { code: TYPE, message, location });
+    let mut refuse =
+        |message: String, location: Option<SourceSpan>| faults.push(DefinitionFault { code: TYPE, message, location });
     match (expected, actual) {
         (ExtendedType::Scalar(_), ExtendedType::Scalar(_)) => {}
         (ExtendedType::Enum(expected), ExtendedType::Enum(found)) => {
-            let same = expected.values.len() == found.values.len() && expected.values.keys().all(|value| found.values.contains_key(value));
+            let same = expected.values.len() == found.values.len()
+                && expected.values.keys().all(|value| found.values.contains_key(value));
             if !same {
                 let values: Vec<&str> = expected.values.keys().map(Name::as_str).collect();
-                refuse(format!("The enum \"{name}\" must have exactly the values {} of its specification.", values.join(", ")), found.location());
+                refuse(
+                    format!("The enum \"{name}\" must have exactly the values {} of its specification.", values.join(", ")),
+                    found.location(),
+                );
             }
         }
         (ExtendedType::InputObject(expected), ExtendedType::InputObject(found)) => check_input(expected, found, &mut refuse),
-        _ => refuse(format!("The type \"{name}\" is {} in its specification but {} here. Remove its definition.", kind(expected), kind(actual)), actual.location()),
+        _ => refuse(
+            format!(
+                "The type \"{name}\" is {} in its specification but {} here. Remove its definition.",
+                kind(expected),
+                kind(actual)
+            ),
+            actual.location(),
+        ),
     }
 }
 
@@ -233,14 +267,23 @@ fn check_input(expected: &InputObjectType, found: &Node<InputObjectType>, refuse
     let name = &expected.name;
     for (field, expected) in &expected.fields {
         match found.fields.get(field) {
-            None if expected.is_required() => refuse(format!("The input type \"{name}\" lacks the field \"{field}\" of its specification."), found.location()),
+            None if expected.is_required() => {
+                refuse(format!("The input type \"{name}\" lacks the field \"{field}\" of its specification."), found.location())
+            }
             None => {}
             Some(actual) => {
-                let relaxed = if expected.ty.is_non_null() { actual.ty.as_ref().clone() } else { actual.ty.as_ref().clone().nullable() };
+                let relaxed =
+                    if expected.ty.is_non_null() { actual.ty.as_ref().clone() } else { actual.ty.as_ref().clone().nullable() };
                 if relaxed != *expected.ty {
-                    refuse(format!("The field \"{name}.{field}\" must have the type \"{}\" as in its specification.", expected.ty), actual.location());
+                    refuse(
+                        format!("The field \"{name}.{field}\" must have the type \"{}\" as in its specification.", expected.ty),
+                        actual.location(),
+                    );
                 } else if actual.default_value != expected.default_value {
-                    refuse(format!("The field \"{name}.{field}\" must have no default value, as in its specification."), actual.location());
+                    refuse(
+                        format!("The field \"{name}.{field}\" must have no default value, as in its specification."),
+                        actual.location(),
+                    );
                 }
             }
         }

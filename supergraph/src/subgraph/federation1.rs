@@ -51,7 +51,9 @@ pub fn upgrade(subgraphs: Vec<Subgraph>) -> Result<Vec<Subgraph>, Vec<Diagnostic
     }
     let mut types: FxHashMap<&Name, Vec<usize>> = FxHashMap::default();
     for (index, subgraph) in subgraphs.iter().enumerate() {
-        for (name, _) in subgraph.schema.types.iter().filter(|(_, definition)| fields_of(definition).is_some() && !definition.is_built_in()) {
+        for (name, _) in
+            subgraph.schema.types.iter().filter(|(_, definition)| fields_of(definition).is_some() && !definition.is_built_in())
+        {
             types.entry(name).or_default().push(index);
         }
     }
@@ -129,7 +131,10 @@ fn link_federation_2(subgraph: &mut Subgraph) -> Result<(), Vec<Diagnostic>> {
 }
 
 fn definition_error(subgraph: &Subgraph, fault: DefinitionFault) -> Diagnostic {
-    let message = format!("{} (A Federation 1 schema can use the directives of federation {VERSION} but not redefine them.)", fault.message);
+    let message = format!(
+        "{} (A Federation 1 schema can use the directives of federation {VERSION} but not redefine them.)",
+        fault.message
+    );
     subgraph.error(fault.code, &message, fault.location)
 }
 

@@ -105,7 +105,8 @@ impl fmt::Display for Selection {
             Self::Field { name, arguments, selections } => {
                 write!(f, "{name}")?;
                 if !arguments.is_empty() {
-                    let arguments: Vec<String> = arguments.iter().map(|argument| format!("{}: {}", argument.name, argument.value)).collect();
+                    let arguments: Vec<String> =
+                        arguments.iter().map(|argument| format!("{}: {}", argument.name, argument.value)).collect();
                     write!(f, "({})", arguments.join(", "))?;
                 }
                 selections

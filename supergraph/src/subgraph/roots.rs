@@ -117,7 +117,9 @@ fn rename_definition(definition: &mut ExtendedType, name: &Name) {
 fn rename_references(definition: &mut ExtendedType, renames: &FxHashMap<Name, Name>) {
     match definition {
         ExtendedType::Object(object) => object.make_mut().fields.values_mut().for_each(|field| rename_field(field, renames)),
-        ExtendedType::Interface(interface) => interface.make_mut().fields.values_mut().for_each(|field| rename_field(field, renames)),
+        ExtendedType::Interface(interface) => {
+            interface.make_mut().fields.values_mut().for_each(|field| rename_field(field, renames))
+        }
         ExtendedType::InputObject(input) => {
             for field in input.make_mut().fields.values_mut().filter(|field| renames.contains_key(field.ty.inner_named_type())) {
                 rename_type(field.make_mut().ty.make_mut(), renames);

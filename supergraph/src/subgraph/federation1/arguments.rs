@@ -51,11 +51,14 @@ fn text(directive: &Directive) -> Option<String> {
     match directive.specified_argument_by_name("fields")?.as_ref() {
         Value::Enum(name) => Some(name.to_string()),
         Value::List(items) => {
-            let words: Option<Vec<&str>> = items.iter().map(|item| match item.as_ref() {
-                Value::String(text) => Some(text.as_str()),
-                Value::Enum(name) => Some(name.as_str()),
-                _ => None,
-            }).collect();
+            let words: Option<Vec<&str>> = items
+                .iter()
+                .map(|item| match item.as_ref() {
+                    Value::String(text) => Some(text.as_str()),
+                    Value::Enum(name) => Some(name.as_str()),
+                    _ => None,
+                })
+                .collect();
             Some(words?.join(" "))
         }
         _ => None,

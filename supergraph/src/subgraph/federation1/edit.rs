@@ -73,8 +73,11 @@ pub fn forget_extensions(schema: &mut Schema, name: &str) {
         _ => return,
     };
     fields.values_mut().for_each(|field| field.origin = ComponentOrigin::Definition);
-    *interfaces = std::mem::take(interfaces).into_iter().map(|mut interface| {
-        interface.origin = ComponentOrigin::Definition;
-        interface
-    }).collect();
+    *interfaces = std::mem::take(interfaces)
+        .into_iter()
+        .map(|mut interface| {
+            interface.origin = ComponentOrigin::Definition;
+            interface
+        })
+        .collect();
 }

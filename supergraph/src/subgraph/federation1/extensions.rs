@@ -12,8 +12,14 @@ pub fn check_bases(all: &All<'_>, subgraph: &Subgraph, errors: &mut Vec<Diagnost
     for name in extended_types(subgraph).filter(|name| !is_root(name)) {
         let is_defined = all.others(&subgraph.name, name).any(|other| other.is_defined(name));
         if !is_defined {
-            let message = format!("The type \"{name}\" is an extension, but no subgraph defines it. Remove \"extend\" (or @extends), or define it in another subgraph.");
-            errors.push(subgraph.error("EXTENSION_WITH_NO_BASE", &message, subgraph.schema.types.get(name).and_then(first_location)));
+            let message = format!(
+                "The type \"{name}\" is an extension, but no subgraph defines it. Remove \"extend\" (or @extends), or define it in another subgraph."
+            );
+            errors.push(subgraph.error(
+                "EXTENSION_WITH_NO_BASE",
+                &message,
+                subgraph.schema.types.get(name).and_then(first_location),
+            ));
         }
     }
 }
@@ -30,7 +36,9 @@ fn is_root(name: &str) -> bool {
 /// Object and interface types that are only extended here, or carry `@extends`.
 fn extended_types(subgraph: &Subgraph) -> impl Iterator<Item = &Name> {
     let with_fields = subgraph.schema.types.iter().filter(|(_, definition)| facts::fields_of(definition).is_some());
-    with_fields.map(|(name, _)| name).filter(|name| subgraph.type_facts(name).has_extends || (subgraph.is_extended(name) && !subgraph.is_defined(name)))
+    with_fields
+        .map(|(name, _)| name)
+        .filter(|name| subgraph.type_facts(name).has_extends || (subgraph.is_extended(name) && !subgraph.is_defined(name)))
 }
 
 /// Key fields of extensions are resolved here although `extend type` syntax wanted `@external` on them. An extension without a key

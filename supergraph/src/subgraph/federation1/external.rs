@@ -47,7 +47,9 @@ pub fn remove_unused(subgraph: &mut Subgraph, errors: &mut Vec<Diagnostic>) {
             continue;
         }
         if is_referenced(&subgraph.schema, &name) {
-            let message = format!("All fields of the type \"{name}\" are @external, and no @key, @provides or @requires selects any of them. Remove the type and what refers to it.");
+            let message = format!(
+                "All fields of the type \"{name}\" are @external, and no @key, @provides or @requires selects any of them. Remove the type and what refers to it."
+            );
             let location = subgraph.schema.types.get(&name).and_then(ExtendedType::location);
             errors.push(subgraph.error("TYPE_WITH_ONLY_UNUSED_EXTERNAL", &message, location));
         } else {
@@ -59,14 +61,17 @@ pub fn remove_unused(subgraph: &mut Subgraph, errors: &mut Vec<Diagnostic>) {
 fn is_referenced(schema: &Schema, name: &Name) -> bool {
     let root = &schema.schema_definition;
     let is_root = [&root.query, &root.mutation, &root.subscription].into_iter().flatten().any(|root| root.name == *name);
-    is_root || schema.types.values().any(|definition| match definition {
-        ExtendedType::Object(object) => {
-            object.implements_interfaces.contains(name.as_str()) || object.fields.values().any(|field| field.ty.inner_named_type() == name)
-        }
-        ExtendedType::Interface(interface) => {
-            interface.implements_interfaces.contains(name.as_str()) || interface.fields.values().any(|field| field.ty.inner_named_type() == name)
-        }
-        ExtendedType::Union(union) => union.members.contains(name.as_str()),
-        _ => false,
-    })
+    is_root
+        || schema.types.values().any(|definition| match definition {
+            ExtendedType::Object(object) => {
+                object.implements_interfaces.contains(name.as_str())
+                    || object.fields.values().any(|field| field.ty.inner_named_type() == name)
+            }
+            ExtendedType::Interface(interface) => {
+                interface.implements_interfaces.contains(name.as_str())
+                    || interface.fields.values().any(|field| field.ty.inner_named_type() == name)
+            }
+            ExtendedType::Union(union) => union.members.contains(name.as_str()),
+            _ => false,
+        })
 }

@@ -65,7 +65,8 @@ fn apply(subgraph: &mut Subgraph, change: &Change) {
 /// `None` if the field set can stay; otherwise what is left of it.
 fn trimmed(subgraph: &Subgraph, used: &FieldSetUse, target: &Name) -> Option<Option<String>> {
     let set = used.fields.as_ref().ok()?;
-    let is_sound = set.alias.is_none() && selects::check(subgraph, target, set, &EXISTS).iter().all(|finding| finding.field.is_some());
+    let is_sound =
+        set.alias.is_none() && selects::check(subgraph, target, set, &EXISTS).iter().all(|finding| finding.field.is_some());
     if !is_sound || !selects_own_leaf(subgraph, target, &set.selections) {
         return None;
     }
@@ -92,7 +93,8 @@ fn selects_own_leaf(subgraph: &Subgraph, parent: &Name, selections: &[Selection]
     selections.iter().any(|selection| match selection {
         Selection::Field { name, selections, .. } => {
             !is_external(subgraph, parent, name)
-                && (selections.is_empty() || type_of(subgraph, parent, name).is_some_and(|ty| selects_own_leaf(subgraph, &ty, selections)))
+                && (selections.is_empty()
+                    || type_of(subgraph, parent, name).is_some_and(|ty| selects_own_leaf(subgraph, &ty, selections)))
         }
         Selection::Fragment { on, selections } => selects_own_leaf(subgraph, on.as_ref().unwrap_or(parent), selections),
     })

@@ -11,7 +11,8 @@ use rustc_hash::FxHashMap;
 pub fn remove_directives(subgraph: &mut Subgraph) {
     let name_of = |directive| subgraph.directive(directive).cloned();
     let key = name_of(FederationDirective::Key);
-    let others: Vec<Name> = [FederationDirective::Provides, FederationDirective::Requires].into_iter().filter_map(name_of).collect();
+    let others: Vec<Name> =
+        [FederationDirective::Provides, FederationDirective::Requires].into_iter().filter_map(name_of).collect();
     for definition in subgraph.schema.types.values_mut() {
         let ExtendedType::Interface(interface) = definition else { continue };
         if key.as_ref().is_some_and(|key| interface.directives.has(key)) {

@@ -20,7 +20,8 @@ pub fn remove_from_external(all: &All<'_>, subgraph: &mut Subgraph) {
         }
     }
     for (parent, name) in found {
-        let others: Vec<&Component<FieldDefinition>> = all.others(&subgraph.name, &parent).filter_map(|other| definition(other, &parent, &name)).collect();
+        let others: Vec<&Component<FieldDefinition>> =
+            all.others(&subgraph.name, &parent).filter_map(|other| definition(other, &parent, &name)).collect();
         let Some(field) = edit::field_mut(&mut subgraph.schema, &parent, &name) else { continue };
         let is_elsewhere = |tag: &Directive| others.iter().any(|other| other.directives.iter().any(|found| **found == *tag));
         field.make_mut().directives.0.retain(|directive| directive.name != tag || !is_elsewhere(directive));

@@ -15,7 +15,9 @@ pub fn unknown_types(schema: &Schema, found: &mut Violations) {
 
 /// Reports types that directive definitions refer to but that are not defined.
 pub fn unknown_types_of_directives(schema: &Schema, found: &mut Violations) {
-    visit_directive_references(schema, &mut |_, name, location, coordinate| check_known(schema, name, location, &Coordinate(coordinate), found));
+    visit_directive_references(schema, &mut |_, name, location, coordinate| {
+        check_known(schema, name, location, &Coordinate(coordinate), found)
+    });
 }
 
 fn check_known(schema: &Schema, name: &Name, location: Option<SourceSpan>, coordinate: &Coordinate<'_>, found: &mut Violations) {
@@ -36,7 +38,10 @@ pub fn kinds(schema: &Schema, found: &mut Violations) {
             Place::Member | Place::Root => (definition.is_object(), "an object type"),
         };
         if !fits {
-            found.push(format!("The type \"{name}\" of {coordinate} must be {wanted}, but it is {}.", describe(definition)), location);
+            found.push(
+                format!("The type \"{name}\" of {coordinate} must be {wanted}, but it is {}.", describe(definition)),
+                location,
+            );
         }
     });
 }
@@ -95,7 +100,9 @@ fn visit_references(schema: &Schema, report: &mut dyn FnMut(Place, &Name, Option
             }
             ExtendedType::InputObject(input) => {
                 for field in input.fields.values() {
-                    visit(Place::Input, field.ty.inner_named_type(), field.location(), &|| format!("\"{parent}.{}\"", field.name));
+                    visit(Place::Input, field.ty.inner_named_type(), field.location(), &|| {
+                        format!("\"{parent}.{}\"", field.name)
+                    });
                 }
             }
             ExtendedType::Scalar(_) | ExtendedType::Enum(_) => {}
@@ -109,7 +116,11 @@ fn visit_directive_references(schema: &Schema, visit: &mut Visit<'_>) {
     }
 }
 
-fn visit_interfaces(parent: &Name, interfaces: &apollo_compiler::collections::IndexSet<apollo_compiler::schema::ComponentName>, visit: &mut Visit<'_>) {
+fn visit_interfaces(
+    parent: &Name,
+    interfaces: &apollo_compiler::collections::IndexSet<apollo_compiler::schema::ComponentName>,
+    visit: &mut Visit<'_>,
+) {
     for interface in interfaces {
         visit(Place::Interface, &interface.name, interface.location(), &|| format!("an \"implements\" of \"{parent}\""));
     }
@@ -122,6 +133,8 @@ fn visit_field(parent: &Name, field: &Node<FieldDefinition>, visit: &mut Visit<'
 
 fn visit_arguments(arguments: &[Node<InputValueDefinition>], owner: &dyn Fn() -> String, visit: &mut Visit<'_>) {
     for argument in arguments {
-        visit(Place::Input, argument.ty.inner_named_type(), argument.location(), &|| format!("\"{}({}:)\"", owner(), argument.name));
+        visit(Place::Input, argument.ty.inner_named_type(), argument.location(), &|| {
+            format!("\"{}({}:)\"", owner(), argument.name)
+        });
     }
 }
