@@ -56,7 +56,7 @@ impl Source {
     fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).unwrap();
         let path = path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
-        let is_test = path.ends_with("/tests.rs") || path.contains("/tests/");
+        let is_test = path.ends_with("tests.rs") || path.contains("/tests/");
         let blanked = blank(&text);
         let code = if is_test { "" } else { blanked.split("#[cfg(test)]").next().unwrap() };
         Self { code: code.to_owned(), path, text }
