@@ -19,6 +19,7 @@ mod enums;
 mod external;
 mod features;
 mod fields;
+mod inaccessible;
 mod inputs;
 mod interfaces;
 mod join;
@@ -79,6 +80,10 @@ pub fn compose(sources: &[Source]) -> Result<Composition, Vec<Diagnostic>> {
     let supergraph = print::print(&outcome.merged);
     let document =
         document::sdl(&supergraph, "supergraph").map_err(|faults| faults.into_iter().map(unreadable).collect::<Vec<_>>())?;
+    let errors = inaccessible::check(&document);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
     let satisfiability = satisfiable::check(&Supergraph::from_document(&document)?);
     if !satisfiability.errors.is_empty() {
         return Err(satisfiability.errors);

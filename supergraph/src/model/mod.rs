@@ -5,6 +5,7 @@
 //! Spec: <https://specs.apollo.dev/join/v0.3/>
 
 pub mod client;
+pub(crate) mod declared;
 pub mod features;
 pub mod field_set;
 mod read;

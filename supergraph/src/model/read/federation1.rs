@@ -4,9 +4,9 @@
 //! `requires` and `provides` name, are in that subgraph's schema without being written down. Relied on by `read`.
 //! Spec: <https://specs.apollo.dev/join/v0.1/>
 
+use super::super::declared::Declared;
 use super::super::field_set;
 use super::super::{FieldAt, field_set::Lookup};
-use super::declared::Declared;
 use super::field_sets::Use;
 use super::{Reader, joins};
 use crate::ids::{FieldId, SubgraphId, SubgraphSet, TypeId};

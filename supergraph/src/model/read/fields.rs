@@ -2,8 +2,8 @@
 //!
 //! Relied on by the stages of `read`.
 
+use super::super::declared::Declared;
 use super::super::{Argument, ContextArgument, Field, FieldAt, TypeRef};
-use super::declared::Declared;
 use super::field_sets::{PendingContext, PendingSet, Use};
 use super::{Reader, joins};
 use crate::ids::{FieldId, Id, LabelId, SubgraphId, TypeId};

@@ -4,13 +4,13 @@
 //! Relies on the parser crate and on the sibling modules; `Supergraph::read` is what everybody else calls.
 //! Spec: <https://specs.apollo.dev/join/v0.3/>
 
-mod declared;
 mod federation1;
 mod field_sets;
 mod fields;
 mod joins;
 mod types;
 
+use super::declared::Declared;
 use super::features::{DirectiveNames, Features};
 use super::{NameMap, Subgraph, Supergraph, Type, client, nothing};
 use crate::diagnostics::{Diagnostic, Level, Place};
@@ -18,7 +18,7 @@ use crate::ids::{FieldId, IdVec, LabelId, SubgraphId, TypeId};
 use apollo_compiler::Name;
 use apollo_compiler::ast::{Definition, Document, OperationType};
 use apollo_compiler::parser::Parser;
-use declared::Declared;
+
 use rustc_hash::FxHashMap;
 
 /// The code of everything that is wrong with a supergraph SDL as such.
@@ -100,7 +100,7 @@ impl Reader {
     fn new(document: &Document) -> Self {
         let features = Features::of(document);
         let names = DirectiveNames::of(&features);
-        let declared = declared::declared(document, &features);
+        let declared = super::declared::declared(document, &features);
         let type_ids = declared.keys().enumerate().map(|(index, name)| (name.clone(), crate::ids::Id::new(index))).collect();
         let version = features.apollo("join").and_then(|join| join.version.clone());
         let mut reader = Self {

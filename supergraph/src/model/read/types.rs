@@ -2,8 +2,8 @@
 //!
 //! Relied on by the stages of `read`.
 
+use super::super::declared::Declared;
 use super::super::{EnumValue, InputField, Type, TypeAt, TypeKind, TypeRef};
-use super::declared::Declared;
 use super::field_sets::PendingKey;
 use super::{Reader, fields::type_ref, joins};
 use crate::ids::{Id, SubgraphId, SubgraphSet, TypeId};

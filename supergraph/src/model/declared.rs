@@ -1,14 +1,14 @@
 //! The type definitions of a supergraph SDL, with extensions folded in.
 //!
-//! Relied on by the other files of `read`.
+//! Relied on by `read` and by composition's rules on `@inaccessible`.
 
-use super::super::features::Features;
-use super::super::{NameMap, TypeKind};
+use super::features::Features;
+use super::{NameMap, TypeKind};
 use apollo_compiler::ast::{Definition, DirectiveList, Document, EnumValueDefinition, FieldDefinition, InputValueDefinition};
 use apollo_compiler::{Name, Node};
 
 /// One type, as the SDL declares it.
-pub(super) struct Declared {
+pub(crate) struct Declared {
     pub kind: TypeKind,
     pub directives: DirectiveList,
     pub interfaces: Vec<Name>,
@@ -22,7 +22,7 @@ pub(super) struct Declared {
 const BUILT_IN: [&str; 5] = ["Int", "Float", "String", "Boolean", "ID"];
 
 /// Every type that does not come with a linked feature, in the order of the SDL; missing built-in scalars at the end.
-pub(super) fn declared(document: &Document, features: &Features) -> NameMap<Declared> {
+pub(crate) fn declared(document: &Document, features: &Features) -> NameMap<Declared> {
     let mut types = NameMap::<Declared>::default();
     for definition in &document.definitions {
         let Some((name, mut part)) = part(definition) else { continue };
