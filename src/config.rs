@@ -23,7 +23,7 @@ use std::{
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     admin::{AdminConfig, HealthConfig},
@@ -169,16 +169,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load(path: &Path) -> Result<Self, Refused> {
-        let unreadable = |error: std::io::Error| {
-            let message = format!("the configuration cannot be read: {error}");
-            Refused::new(path, vec![Problem { at: None, path: String::new(), message }])
-        };
-        if std::fs::metadata(path).map_err(unreadable)?.len() > MAX_BYTES {
-            return Err(unreadable(std::io::Error::other(format!("it is larger than {MAX_BYTES} bytes"))));
-        }
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
-        let directory = path.parent().unwrap_or(Path::new(""));
-        Self::parse(&text, directory, &|name| std::env::var(name).ok()).map_err(|problems| Refused::new(path, problems))
+        read(path, |text, directory| Self::parse(text, directory, &variable))
     }
 
     /// Reads and checks a configuration whose relative paths are relative to `directory`.
@@ -230,6 +221,39 @@ impl Config {
     pub fn has_graph(&self) -> bool {
         self.supergraph.schema.is_some() || !self.subgraphs.is_empty()
     }
+}
+
+/// Reads another file with the same expansions and the same strictness. Its relative paths at `subgraphs.*.schema.file` are
+/// relative to its directory.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load_as<T: DeserializeOwned>(path: &Path) -> Result<T, Refused> {
+    read(path, |text, directory| {
+        let mut tree = tree::Node::parse(text).map_err(|problem| vec![problem])?;
+        let problems = expand::expand(&mut tree, &expand::Surroundings { variable: &variable, directory });
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        overlay::anchor_paths(&mut tree, directory);
+        decode::decode(tree)
+    })
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn read<T>(path: &Path, parse: impl FnOnce(&str, &Path) -> Result<T, Vec<Problem>>) -> Result<T, Refused> {
+    let unreadable = |error: std::io::Error| {
+        let message = format!("the file cannot be read: {error}");
+        Refused::new(path, vec![Problem { at: None, path: String::new(), message }])
+    };
+    if std::fs::metadata(path).map_err(unreadable)?.len() > MAX_BYTES {
+        return Err(unreadable(std::io::Error::other(format!("it is larger than {MAX_BYTES} bytes"))));
+    }
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    parse(&text, path.parent().unwrap_or(Path::new(""))).map_err(|problems| Refused::new(path, problems))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod body;
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod exchange;

@@ -2,6 +2,7 @@
 //!
 //! Relies on `config` and `snapshot`; `app` starts it; `admin` shows its [`Status`].
 
+pub mod sources;
 mod status;
 
 pub use status::{Failure, Origin, Served, SharedStatus, Status};

@@ -11,7 +11,6 @@ use super::{
 /// Keys that are refused unless they have one of the values given. `*` stands for any key or item. Keys of policy blocks are
 /// refused in routes too.
 const UNSUPPORTED: &[(&str, &[&str])] = &[
-    ("admin", &[]),
     ("authentication.api_keys", &[]),
     ("authentication.basic", &[]),
     ("authentication.forward", &[]),

@@ -40,8 +40,8 @@ pub fn check(config: &Config, findings: &mut Findings) {
             findings.add(&path, "timeout", "nothing can be done in no time");
         }
     }
-    if config.supergraph.poll_interval < Span::seconds(1) {
-        findings.add("supergraph", "poll_interval", "at least `1s`");
+    if config.supergraph.poll_interval == ZERO {
+        findings.add("supergraph", "poll_interval", "longer than nothing");
     }
     if config.traffic_shaping.router.concurrency_limit == 0 {
         findings.add("traffic_shaping.router", "concurrency_limit", "at least 1");
