@@ -40,7 +40,7 @@ use crate::{
 };
 use problem::{Problem, Refused};
 pub use routes::{Destination, RouteConfig};
-pub use subgraphs::{SchemaConfig, SchemaSource, SubgraphConfig};
+pub use subgraphs::{InsertRule, SchemaConfig, SchemaSource, SubgraphConfig};
 
 /// Largest `router.yaml`, in bytes.
 const MAX_BYTES: u64 = 16 << 20;

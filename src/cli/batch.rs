@@ -60,8 +60,13 @@ mod tests {
         let long = "x".repeat(300_000);
         let input = format!("{{\"id\":1,\"text\":\"a\"}}\n\nnot json\n{{\"id\":\"b\"}}\n{{\"id\":2,\"text\":\"{long}\"}}");
         let mut output = Vec::new();
-        over(input.as_bytes(), &mut output, |given| Ok(Map::from_iter([("size".into(), text(given, "text")?.len().into())]))).unwrap();
-        let lines: Vec<Value> = output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).unwrap()).collect();
+        over(input.as_bytes(), &mut output, |given| Ok(Map::from_iter([("size".into(), text(given, "text")?.len().into())])))
+            .unwrap();
+        let lines: Vec<Value> = output
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect();
         assert_eq!(lines.len(), 4);
         assert_eq!(lines[0], json!({ "id": 1, "size": 1 }));
         assert_eq!((&lines[1]["id"], &lines[1]["errors"][0]["code"]), (&Value::Null, &"INVALID_INPUT".into()));

@@ -19,13 +19,17 @@ const DEFAULT_CONFIG: &str = "router.yaml";
 
 /// Composes GraphQL subgraphs into one graph, answers operations on it, and proxies REST services beside it.
 #[derive(Debug, Parser)]
-#[command(name = "supergate", version, after_help = "Examples:
+#[command(
+    name = "supergate",
+    version,
+    after_help = "Examples:
   supergate demo                                 see it work, with example services
   supergate                                      run what ./router.yaml says
   supergate config validate                      check ./router.yaml
   supergate compose > supergraph.graphql         compose the subgraphs of ./router.yaml
 
-Exit codes: 0 done, 1 the input is wrong, 2 the call is wrong, 3 a failure.")]
+Exit codes: 0 done, 1 the input is wrong, 2 the call is wrong, 3 a failure."
+)]
 #[command(args_conflicts_with_subcommands = true)]
 struct Call {
     #[command(subcommand)]
@@ -54,9 +58,12 @@ enum Command {
   supergate compose --batch < cases.jsonl        lines of {\"id\",\"subgraphs\":[{\"name\",\"url\",\"sdl\"}]}")]
     Compose(ComposeArgs),
     /// Check router.yaml, or print its JSON Schema
-    #[command(subcommand, after_help = "Examples:
+    #[command(
+        subcommand,
+        after_help = "Examples:
   supergate config validate --config router.yaml
-  supergate config schema > router.schema.json")]
+  supergate config schema > router.schema.json"
+    )]
     Config(ConfigCommand),
 }
 

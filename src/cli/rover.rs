@@ -5,7 +5,7 @@
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-use crate::config::{Config, SchemaConfig, SubgraphConfig};
+use crate::config::{Config, InsertRule, SchemaConfig, SubgraphConfig};
 
 /// The file.
 #[derive(Debug, Deserialize)]
@@ -48,7 +48,7 @@ impl From<RoverSubgraph> for SubgraphConfig {
             schema: Some(SchemaConfig {
                 file: schema.file,
                 subgraph_url: schema.subgraph_url,
-                headers: headers.map(|(name, value)| crate::upstream::headers::InsertRule { name, value }).collect(),
+                headers: headers.map(|(name, value)| InsertRule { name, value }).collect(),
                 sdl: schema.sdl,
             }),
             ..Self::default()

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::upstream::headers::InsertRule;
+pub use crate::upstream::headers::InsertRule;
 
 /// One subgraph: `url`, or `upstream` with `path`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

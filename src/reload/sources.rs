@@ -138,8 +138,7 @@ fn sdl_of(body: &[u8]) -> Result<String, String> {
         #[serde(default)]
         message: String,
     }
-    let answer: Answer =
-        serde_json::from_slice(body).map_err(|error| format!("does not answer as a subgraph does: {error}"))?;
+    let answer: Answer = serde_json::from_slice(body).map_err(|error| format!("does not answer as a subgraph does: {error}"))?;
     if let Some(sdl) = answer.data.and_then(|data| data.service).and_then(|service| service.sdl) {
         return Ok(sdl);
     }
