@@ -139,16 +139,11 @@ impl<'a> Merger<'a> {
     }
 
     /// The name under which an application is carried along, if it is.
-    fn joined_name(&self, graph: Graph, directive: &Directive) -> Option<String> {
+    fn joined_name(&self, graph: Graph, directive: &Node<Directive>) -> Option<String> {
         let links = &self.subgraphs.get(graph)?.links;
+        let is_link_to_connect = links.by_identity(link::CONNECT).is_some_and(|link| link.directive.as_ref() == Some(directive));
         let origin = links.origin_of_directive(&directive.name);
-        if let Some(origin) = origin.filter(|origin| origin.link.identity == link::LINK && origin.name.is_some()) {
-            let url = values::written(directive, "url").and_then(|value| values::text(value))?;
-            let is_connect =
-                origin.name == Some("link") && url.strip_prefix(link::CONNECT).is_some_and(|rest| rest.starts_with("/v"));
-            return is_connect.then(|| directive.name.to_string());
-        }
-        if origin.is_some_and(|origin| origin.link.identity == link::CONNECT) {
+        if is_link_to_connect || origin.is_some_and(|origin| origin.link.identity == link::CONNECT) {
             return Some(directive.name.to_string());
         }
         if !self.features.is_joined(&directive.name) {

@@ -274,10 +274,11 @@ fn parse_definition(text: &str) -> Option<Node<DirectiveDefinition>> {
     })
 }
 
-/// The `@link` for connect, when some subgraph links it: the newest known version that is not a preview, or a newer one in use.
+/// The `@link` for connect, when some subgraph links it: the newest known version that is not a preview, or the one that the first
+/// subgraph links, if that is newer. (The versions of all subgraphs are in their `@join__directive`s.)
 pub(crate) fn connect_link(subgraphs: &[Subgraph]) -> Option<Link> {
     const NEWEST: Version = Version::new(0, 3);
-    let linked = subgraphs.iter().filter_map(|subgraph| subgraph.links.by_identity(link::CONNECT).map(|link| link.version));
-    let version = linked.max()?.max(NEWEST);
+    let first = subgraphs.iter().find_map(|subgraph| subgraph.links.by_identity(link::CONNECT))?;
+    let version = first.version.max(NEWEST);
     Some(Link { url: format!("{}/{version}", link::CONNECT), alias: None, purpose: Some("EXECUTION"), imports: Vec::new() })
 }
