@@ -18,7 +18,10 @@ pub(crate) struct Candidate {
 pub(crate) struct Aliases {
     /// Namespaces that would change the meaning of an import, by identity: for the specification itself, and for all others.
     conflicts: FxHashMap<String, (FxHashSet<String>, FxHashSet<String>)>,
-    taken: FxHashSet<String>,
+    /// The specification of each namespace in use.
+    taken: FxHashMap<String, String>,
+    /// The specification of each imported name, and the name in it.
+    imported: FxHashMap<String, (String, String)>,
     /// Every name that exists anywhere; a generated namespace is a prefix of none of them.
     names: FxHashSet<String>,
     generated: usize,
@@ -29,11 +32,12 @@ impl Aliases {
     pub(crate) fn new(candidates: &[Candidate], names: impl IntoIterator<Item = String>) -> Self {
         let mut aliases = Self {
             conflicts: FxHashMap::default(),
-            taken: FxHashSet::default(),
+            taken: FxHashMap::default(),
+            imported: FxHashMap::default(),
             names: names.into_iter().collect(),
             generated: 0,
         };
-        aliases.taken.extend(["link".to_owned(), "join".to_owned()]);
+        aliases.taken.extend(["link", "join"].map(|name| (name.to_owned(), format!("https://specs.apollo.dev/{name}"))));
         aliases.names.extend(["link".to_owned(), "join".to_owned()]);
         for candidate in candidates {
             aliases.names.insert(candidate.name.clone());
@@ -60,14 +64,35 @@ impl Aliases {
     /// The namespace for a specification, or `None` where its own name will do.
     pub(crate) fn choose(&mut self, identity: &str, name: &str) -> Option<String> {
         if self.is_valid(identity, name) {
-            self.taken.insert(name.to_owned());
+            self.taken.insert(name.to_owned(), identity.to_owned());
             return None;
         }
         let letters: String = name.chars().filter(char::is_ascii_alphabetic).collect();
         let alias = format!("{}{}{letters}", self.free_prefix(), self.generated);
         self.generated += 1;
-        self.taken.insert(alias.clone());
+        self.taken.insert(alias.clone(), identity.to_owned());
         Some(alias)
+    }
+
+    /// Takes note of an import, or says why the name would be ambiguous in the supergraph.
+    ///
+    /// # Errors
+    /// What the name would be confused with.
+    pub(crate) fn import(&mut self, identity: &str, namespace: &str, (in_spec, here): (&str, &str)) -> Result<(), String> {
+        if let Some((prefix, element)) = here.split_once("__") {
+            let owner = self.taken.get(prefix).filter(|_| prefix != namespace || element != in_spec);
+            if let Some(owner) = owner {
+                return Err(format!("\"@{here}\" reads as the element \"{element}\" of {owner}"));
+            }
+        }
+        if let Some(owner) = self.taken.get(here).filter(|owner| owner.as_str() != identity) {
+            return Err(format!("\"@{here}\" is the namespace of {owner}"));
+        }
+        let known = self.imported.entry(here.to_owned()).or_insert_with(|| (identity.to_owned(), in_spec.to_owned()));
+        if known.0 != identity || known.1 != in_spec {
+            return Err(format!("\"@{here}\" is already \"@{}\" of {}", known.1, known.0));
+        }
+        Ok(())
     }
 
     fn is_valid(&self, identity: &str, name: &str) -> bool {
@@ -76,7 +101,7 @@ impl Aliases {
             let conflicting = if other == identity { own } else { others };
             !conflicting.contains(name)
         });
-        is_name && is_free && !self.taken.contains(name)
+        is_name && is_free && !self.taken.contains_key(name)
     }
 
     /// The shortest text that no name starts with, in the order `_`, letters, then digits. Cost: at most one step for each

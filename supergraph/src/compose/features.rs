@@ -87,10 +87,20 @@ pub(crate) fn prepare(subgraphs: &[Subgraph], merged: &mut Merged, diagnoses: &m
     }
     let composed = features.custom.links();
     let mut aliases = aliases(subgraphs, &used, &composed);
-    add_specs(&used, merged, &mut features, &mut aliases);
+    add_specs(&used, merged, &mut features, (&mut aliases, diagnoses));
     for (linked, directives) in composed {
-        let imports = directives.into_iter().map(|(here, there)| (format!("@{there}"), format!("@{here}"))).collect();
         let alias = aliases.choose(&linked.identity, &linked.name);
+        let namespace = alias.clone().unwrap_or_else(|| linked.name.clone());
+        for (here, there) in &directives {
+            if let Err(fault) = aliases.import(&linked.identity, &namespace, (there, here)) {
+                let message = format!(
+                    "\"@{there}\" of {} cannot be composed under that name: {fault}. Import it under another name.",
+                    linked.identity
+                );
+                diagnoses.error("INVALID_LINK_DIRECTIVE_USAGE", message, &[]);
+            }
+        }
+        let imports = directives.into_iter().map(|(here, there)| (format!("@{there}"), format!("@{here}"))).collect();
         merged.links.push(Link { url: linked.url(), alias, purpose: None, imports });
     }
     features
@@ -146,6 +156,10 @@ fn used_directives(subgraphs: &[Subgraph]) -> Vec<Used> {
 fn applied_names(subgraph: &Subgraph) -> FxHashSet<&Name> {
     let mut names = FxHashSet::default();
     names.extend(subgraph.schema.schema_definition.directives.iter().map(|directive| &directive.name));
+    let definitions = subgraph.schema.directive_definitions.values().filter(|definition| !definition.is_built_in());
+    let on_arguments =
+        definitions.flat_map(|definition| definition.arguments.iter().flat_map(|argument| argument.directives.iter()));
+    names.extend(on_arguments.map(|directive| &directive.name));
     for definition in subgraph.schema.types.values().filter(|definition| !definition.is_built_in()) {
         names.extend(definition.directives().iter().map(|directive| &directive.name));
         match definition {
@@ -218,7 +232,12 @@ fn aliases(subgraphs: &[Subgraph], used: &[Used], composed: &[(crate::subgraph::
 }
 
 /// Links the specifications in use and defines all their directives.
-fn add_specs(used: &[Used], merged: &mut Merged, features: &mut Features, aliases: &mut Aliases) {
+fn add_specs(
+    used: &[Used],
+    merged: &mut Merged,
+    features: &mut Features,
+    (aliases, diagnoses): (&mut Aliases, &mut Diagnoses<'_>),
+) {
     for spec in &specs::SPECS {
         let in_use: Vec<&Used> = used.iter().filter(|used| used.spec.identity == spec.identity).collect();
         if in_use.is_empty() {
@@ -232,6 +251,14 @@ fn add_specs(used: &[Used], merged: &mut Merged, features: &mut Features, aliase
             features.federation.insert(here.clone(), used.directive);
             if used.directive.name == "inaccessible" {
                 features.inaccessible = Some(here.clone());
+            }
+            if let Err(fault) = aliases.import(spec.identity, &namespace, (used.directive.name, here)) {
+                let message = format!(
+                    "\"@{}\" of {} cannot have that name: {fault}. Import it under another name.",
+                    used.directive.name, spec.identity
+                );
+                let at: Vec<_> = used.names.iter().map(|(graph, name)| (*graph, name.location())).collect();
+                diagnoses.error("INVALID_LINK_DIRECTIVE_USAGE", message, &at);
             }
             if used.directive.composition == Composition::Merged
                 && here.as_str() != default_name(spec, &namespace, used.directive.name)
