@@ -16,7 +16,6 @@ use crate::diagnostics::Diagnostic;
 use crate::subgraph::Subgraph;
 use apollo_compiler::Name;
 use apollo_compiler::ast::OperationType;
-use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::schema::ExtendedType;
 use rustc_hash::FxHashMap;
 
@@ -176,24 +175,19 @@ impl<'a> Merger<'a> {
 
     /// A type other than a root type must be defined somewhere, not only extended.
     fn check_extensions(&mut self, name: &Name, sources: &TypeSources<'a>) {
-        if self.is_root(name) || sources.definitions.iter().any(|(graph, definition)| self.defines(*graph, definition)) {
+        let subgraph = |graph: Graph| self.subgraphs.get(graph);
+        let is_defined = |graph: Graph| subgraph(graph).is_some_and(|subgraph| subgraph.is_defined(name));
+        if self.is_root(name) || sources.definitions.iter().any(|(graph, _)| is_defined(*graph)) {
             return;
         }
-        for (graph, definition) in &sources.definitions {
+        let is_extended = |graph: Graph| subgraph(graph).is_some_and(|subgraph| subgraph.is_extended(name));
+        for (graph, definition) in sources.definitions.iter().filter(|(graph, _)| is_extended(*graph)) {
             let message = format!(
                 "[{}] Type \"{name}\" is only ever extended: no subgraph defines it. Write \"{name}\" without \"extend\" in one subgraph.",
                 self.diagnoses.name(*graph)
             );
             self.diagnoses.error("EXTENSION_WITH_NO_BASE", message, &[(*graph, sources::location_of(definition))]);
         }
-    }
-
-    /// Whether the subgraph defines the type rather than only extending it. A type without definition has been given the place
-    /// of its first extension. Federation 1 subgraphs have been checked when they were upgraded.
-    fn defines(&self, graph: Graph, definition: &ExtendedType) -> bool {
-        let Some(subgraph) = self.subgraphs.get(graph) else { return true };
-        let (location, extensions) = declarations(definition);
-        subgraph.is_federation_1 || !extensions.contains(&location)
     }
 
     /// Whether the type is a root type of the supergraph.
@@ -218,22 +212,5 @@ impl<'a> Merger<'a> {
                 self.merged.roots.push(root);
             }
         }
-    }
-}
-
-/// Where a type's node stands, and where its extensions stand.
-fn declarations(definition: &ExtendedType) -> (Option<SourceSpan>, Vec<Option<SourceSpan>>) {
-    macro_rules! of {
-        ($ty:expr) => {
-            ($ty.location(), $ty.extensions().into_iter().map(|extension| extension.location()).collect())
-        };
-    }
-    match definition {
-        ExtendedType::Scalar(ty) => of!(ty),
-        ExtendedType::Object(ty) => of!(ty),
-        ExtendedType::Interface(ty) => of!(ty),
-        ExtendedType::Union(ty) => of!(ty),
-        ExtendedType::Enum(ty) => of!(ty),
-        ExtendedType::InputObject(ty) => of!(ty),
     }
 }
