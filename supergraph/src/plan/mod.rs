@@ -1,11 +1,133 @@
 //! Query planning: an operation on a supergraph to a [`Plan`], a DAG of subgraph fetches and the layout of the answer.
 //!
+//! The stages, each with its file: `selections` (fields merged per response path), `options` (who can resolve what), `choose`
+//! (the solver), `fetches` (rows, visits, fetches), `passes` (conditions, order of mutations, batches), `document` (the text of each
+//! fetch), `assemble` (the plan).
 //! Relied on by the gateway's executor, which runs a plan without looking anything up by name.
 
+mod assemble;
+mod choose;
+mod condition;
+mod document;
+mod fetches;
+mod introspect;
+mod json;
+pub mod operation;
+mod options;
+mod passes;
+mod print;
+mod rows;
+mod selections;
 pub mod shape;
 
-use crate::ids::{ConditionId, FetchId, IdVec, LayoutId, ReadId, SlotId, SubgraphId};
+use crate::ids::{ConditionId, FetchId, IdVec, LabelId, LayoutId, ReadId, SlotId, SubgraphId};
+use crate::model::Supergraph;
+use assemble::{Assembled, Ready, assemble};
+use choose::Chooser;
+use fetches::Drafter;
+use operation::Operation;
+pub use options::Tables;
+use options::Options;
+use passes::{batch, conditions, mutations};
+use rustc_hash::FxHashSet;
+use selections::Selections;
 use shape::{Shape, TypeSet};
+
+/// What one request decides about planning.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlanOptions {
+    /// Labels of progressive overrides that are active.
+    pub labels: FxHashSet<LabelId>,
+}
+
+/// Why there is no plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlanError {
+    /// The schema has no root type for this kind of operation.
+    NoRoot,
+    /// Selections, or fragments in them, are nested too deep.
+    TooDeep,
+    /// The operation has too many fields once its fragments are spread.
+    TooLarge,
+}
+
+impl std::fmt::Display for PlanError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::NoRoot => "the schema does not support this kind of operation",
+            Self::TooDeep => "the operation is nested too deep to be planned",
+            Self::TooLarge => "the operation selects too many fields to be planned",
+        })
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+/// A plan as text and as JSON, for people and tools.
+#[derive(Clone, Debug)]
+pub struct Printed {
+    /// Indented text.
+    pub text: String,
+    /// Apollo's JSON form, with Hive's `BatchFetch`.
+    pub json: serde_json::Value,
+}
+
+/// Plans an operation.
+///
+/// # Errors
+/// If the operation is too large or too deep, or of a kind that the schema does not have.
+pub fn plan(
+    supergraph: &Supergraph,
+    tables: &Tables,
+    operation: &Operation,
+    options: &PlanOptions,
+) -> Result<Plan, PlanError> {
+    run(supergraph, tables, operation, options, |_, assembled| assembled.plan)
+}
+
+/// Plans an operation and prints the plan.
+///
+/// # Errors
+/// As [`plan`].
+pub fn print(
+    supergraph: &Supergraph,
+    tables: &Tables,
+    operation: &Operation,
+    options: &PlanOptions,
+) -> Result<Printed, PlanError> {
+    run(supergraph, tables, operation, options, |ready, assembled| {
+        let json = json::plan(ready, &assembled);
+        Printed { text: print::text(&json), json }
+    })
+}
+
+/// The stages.
+fn run<T>(
+    supergraph: &Supergraph,
+    tables: &Tables,
+    operation: &Operation,
+    options: &PlanOptions,
+    finish: impl FnOnce(&Ready<'_, '_>, Assembled) -> T,
+) -> Result<T, PlanError> {
+    let root = supergraph.root(operation.kind).ok_or(PlanError::NoRoot)?;
+    let options = Options { supergraph, tables, labels: &options.labels };
+    let mut selections = Selections::new(supergraph, operation.lists.clone());
+    let set = selections.collect_root(root, operation.root)?;
+    let mut chooser = Chooser::new(options, &mut selections);
+    let mut drafter = Drafter::new(&mut chooser, set);
+    if operation.kind == OperationKind::Mutation {
+        mutations::place_in_series(&mut drafter, set)?;
+    } else {
+        let solution = drafter.chooser.solve(set, &[])?;
+        drafter.place(&solution, 0, &[]);
+    }
+    let mut draft = drafter.draft;
+    conditions::hoist(&mut draft, &mut selections.guards);
+    let groups = batch::batch(&mut draft);
+    let ready = Ready { operation, options, selections: &selections, draft: &draft, groups: &groups };
+    let assembled = assemble(&ready);
+    Ok(finish(&ready, assembled))
+}
 
 /// The kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -148,6 +148,11 @@ impl TypeSet {
         Self(types)
     }
 
+    /// The empty set.
+    pub const fn empty() -> Self {
+        Self(Vec::new())
+    }
+
     /// Whether `id` is in the set. Sets are small or searched by halving.
     pub fn contains(&self, id: TypeId) -> bool {
         self.0.binary_search(&id).is_ok()

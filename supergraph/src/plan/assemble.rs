@@ -1,0 +1,379 @@
+//! From draft to plan: layouts, reads, representations, requests, conditions.
+//!
+//! Relies on `fetches`, the passes and `document`; relied on by `plan()` and `json`, which prints what is assembled here.
+
+use super::condition::{ALWAYS, Guard};
+use super::document::{Body, Documents, Rename};
+use super::fetches::{ArrivalDraft, Draft, FetchDraft};
+use super::operation::Operation;
+use super::options::{Naming, Options};
+use super::selections::{Selections, SetId};
+use super::shape::{Shape, TypeSet};
+use super::{
+    Condition, EntityBatch, EntityPosition, Fetch, OperationKind, Plan, Representation, RepresentationField,
+    RepresentationTypename, RepresentationValue, Target, rows,
+};
+use crate::ids::{ConditionId, FetchId, Id, IdVec, LayoutId, SlotId, TypeId};
+use apollo_compiler::Name;
+use rustc_hash::FxHashMap;
+use std::fmt::Write as _;
+
+/// A draft with its passes done.
+pub(super) struct Ready<'r, 'a> {
+    /// The operation.
+    pub operation: &'r Operation,
+    /// Who has which field.
+    pub options: Options<'a>,
+    /// The selection sets.
+    pub selections: &'r Selections<'a>,
+    /// The draft.
+    pub draft: &'r Draft,
+    /// Fetches that are sent together, in order.
+    pub groups: &'r [Vec<usize>],
+}
+
+/// A plan with what printing it needs.
+pub(super) struct Assembled {
+    /// The plan.
+    pub plan: Plan,
+    /// Per fetch of the plan.
+    pub explained: Vec<Explained>,
+}
+
+/// What JSON says of a fetch beyond the plan.
+pub(super) enum Explained {
+    /// A request at a root.
+    Root {
+        /// The layout of the root.
+        layout: usize,
+        /// Internal aliases.
+        renames: Vec<Rename>,
+    },
+    /// A request for entities, one item per `_entities` field.
+    Entities(Vec<ExplainedBatch>),
+}
+
+/// One `_entities` field.
+pub(super) struct ExplainedBatch {
+    /// The layouts whose objects it asks for.
+    pub layouts: Vec<usize>,
+    /// How they are represented.
+    pub arrivals: Vec<(ArrivalDraft, Vec<RepresentationField>)>,
+    /// Internal aliases in the answer.
+    pub renames: Vec<Rename>,
+}
+
+/// Conditions of the plan by guard.
+pub(super) struct Conditions<'g> {
+    guards: &'g super::condition::Guards,
+    list: IdVec<ConditionId, Condition>,
+    known: FxHashMap<Guard, ConditionId>,
+}
+
+impl Conditions<'_> {
+    /// The condition of a guard; `None` if it always holds.
+    pub fn get(&mut self, guard: Guard) -> Option<ConditionId> {
+        if guard == ALWAYS {
+            return None;
+        }
+        if let Some(id) = self.known.get(&guard) {
+            return Some(*id);
+        }
+        let id = self.list.push(self.guards.get(guard).clone());
+        self.known.insert(guard, id);
+        Some(id)
+    }
+}
+
+/// Makes the plan.
+pub(super) fn assemble(ready: &Ready<'_, '_>) -> Assembled {
+    let mut conditions =
+        Conditions { guards: &ready.selections.guards, list: IdVec::default(), known: FxHashMap::default() };
+    let mut shape = rows::layouts(ready, &mut conditions);
+    let mut documents =
+        Documents { options: ready.options, selections: ready.selections, draft: ready.draft, reads: IdVec::default() };
+    let mut numbers = vec![FetchId::new(0); ready.draft.fetches.len()];
+    let mut fetches = IdVec::default();
+    let mut explained = Vec::new();
+    for (number, group) in ready.groups.iter().enumerate() {
+        for index in group {
+            if let Some(place) = numbers.get_mut(*index) {
+                *place = FetchId::new(number);
+            }
+        }
+        let Some((fetch, how)) = request(ready, &mut documents, &mut conditions, &numbers, group) else { continue };
+        fetches.push(fetch);
+        explained.push(how);
+    }
+    shape.reads = documents.reads;
+    let introspection = rows::introspection(ready, &mut shape);
+    let plan = Plan { kind: ready.operation.kind, fetches, shape, conditions: conditions.list, introspection };
+    Assembled { plan, explained }
+}
+
+/// One request for a group of fetches.
+fn request(
+    ready: &Ready<'_, '_>,
+    documents: &mut Documents<'_, '_>,
+    conditions: &mut Conditions<'_>,
+    numbers: &[FetchId],
+    group: &[usize],
+) -> Option<(Fetch, Explained)> {
+    let drafts: Vec<(usize, &FetchDraft)> =
+        group.iter().filter_map(|index| Some((*index, ready.draft.fetches.get(*index)?))).collect();
+    let (first_index, first) = *drafts.first()?;
+    let own = numbers.get(first_index).copied()?;
+    let mut after: Vec<FetchId> =
+        drafts.iter().flat_map(|(_, draft)| &draft.after).filter_map(|index| numbers.get(*index).copied()).collect();
+    after.sort_unstable();
+    after.dedup();
+    let layout_of = |draft: &FetchDraft| ready.draft.visits.get(draft.visit).map_or(0, |visit| visit.layout);
+    let operation_name = ready.operation.name.as_ref().map(|name| {
+        let subgraph = &ready.options.supergraph.subgraph(first.subgraph).name;
+        let subgraph: String = subgraph.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        format!("{name}__{subgraph}__{}", own.index())
+    });
+    let mut variables = Vec::new();
+    let all = drafts.iter().map(|(_, draft)| draft.guard).reduce(|a, b| if a == b { a } else { ALWAYS });
+    let (selection, target, explained) = if first.arrivals.is_empty() {
+        let body = documents.body(first_index, first.guard)?;
+        variables.extend(body.variables);
+        let layout = layout_of(first);
+        let target = Target::Root { layout: LayoutId::new(layout), read: body.read };
+        (body.text, target, Explained::Root { layout, renames: body.renames })
+    } else {
+        let batches = batches(ready, documents, &drafts, layout_of);
+        let (mut text, is_single) = (String::from("{"), batches.len() == 1);
+        let (mut list, mut explained) = (Vec::new(), Vec::new());
+        for (number, Batch { body, members }) in batches.into_iter().enumerate() {
+            let (key, variable) = if is_single {
+                ("_entities".to_owned(), "representations".to_owned())
+            } else {
+                (format!("_e{number}"), format!("representations_{number}"))
+            };
+            let alias = if is_single { String::new() } else { format!("{key}: ") };
+            // Writing to a string cannot fail.
+            let _ = write!(text, " {alias}_entities(representations: ${variable}) {}", body.text);
+            variables.extend(body.variables);
+            let mut at = Vec::new();
+            let (mut layouts, mut arrivals) = (Vec::new(), Vec::new());
+            for member in members {
+                let condition = if drafts.len() > 1 { conditions.get(member.guard) } else { None };
+                layouts.push(member.layout);
+                for (arrival, fields) in &member.arrivals {
+                    at.push(position(ready, &member, arrival, fields.clone(), condition));
+                }
+                arrivals = member.arrivals;
+            }
+            list.push(EntityBatch { key: key.into(), variable: variable.into(), at });
+            explained.push(ExplainedBatch { layouts, arrivals, renames: body.renames });
+        }
+        text.push_str(" }");
+        (text, Target::Entities(list), Explained::Entities(explained))
+    };
+    let kind = match (&target, ready.operation.kind) {
+        (Target::Root { layout, .. }, kind) if layout.index() == 0 => kind,
+        _ => OperationKind::Query,
+    };
+    let variables = used_variables(ready.operation, &variables);
+    let document = document(ready.operation, kind, operation_name.as_deref(), &target, &variables, &selection);
+    let condition = all.and_then(|guard| conditions.get(guard));
+    let fetch = Fetch { subgraph: first.subgraph, kind, document, operation_name, variables, target, after, condition };
+    Some((fetch, explained))
+}
+
+/// An `_entities` field and the fetches that share it.
+struct Batch {
+    body: Body,
+    members: Vec<Member>,
+}
+
+/// One fetch within an `_entities` field.
+struct Member {
+    layout: usize,
+    read: crate::ids::ReadId,
+    guard: Guard,
+    arrivals: Vec<(ArrivalDraft, Vec<RepresentationField>)>,
+}
+
+/// One `_entities` field per selection set and representation.
+fn batches(
+    ready: &Ready<'_, '_>,
+    documents: &mut Documents<'_, '_>,
+    drafts: &[(usize, &FetchDraft)],
+    layout_of: impl Fn(&FetchDraft) -> usize,
+) -> Vec<Batch> {
+    let mut batches: Vec<Batch> = Vec::new();
+    let known = |draft: &FetchDraft| if drafts.len() == 1 { draft.guard } else { ALWAYS };
+    for (index, draft) in drafts {
+        let Some(body) = documents.body(*index, known(draft)) else { continue };
+        let layout = layout_of(draft);
+        let mut arrivals: Vec<(ArrivalDraft, Vec<RepresentationField>)> = Vec::new();
+        for arrival in &draft.arrivals {
+            let fields = fields(ready, layout, &arrival.types, &arrival.needs);
+            match arrivals.iter_mut().find(|(known, list)| known.naming == arrival.naming && *list == fields) {
+                Some((known, _)) => known.types = union(&known.types, &arrival.types),
+                None => arrivals.push((arrival.clone(), fields)),
+            }
+        }
+        let member = Member { layout, read: body.read, guard: draft.guard, arrivals };
+        let same = batches.iter_mut().find(|batch| {
+            batch.body.text == body.text && batch.members.iter().all(|other| looks_alike(ready, other, &member))
+        });
+        match same {
+            Some(batch) => batch.members.push(member),
+            None => batches.push(Batch { body, members: vec![member] }),
+        }
+    }
+    batches
+}
+
+fn union(a: &TypeSet, b: &TypeSet) -> TypeSet {
+    TypeSet::new(a.iter().chain(b.iter()).collect())
+}
+
+/// Whether two layouts' objects are represented in the same way, by the names in the merged answer too.
+fn looks_alike(ready: &Ready<'_, '_>, first: &Member, second: &Member) -> bool {
+    let (a, b) = (super::json::requires(ready, first.layout, &first.arrivals), super::json::requires(ready, second.layout, &second.arrivals));
+    a == b
+}
+
+fn position(
+    ready: &Ready<'_, '_>,
+    member: &Member,
+    arrival: &ArrivalDraft,
+    fields: Vec<RepresentationField>,
+    condition: Option<ConditionId>,
+) -> EntityPosition {
+    let types = if covers(ready, member.layout, arrival) { None } else { Some(arrival.types.clone()) };
+    let typename = match arrival.naming {
+        Naming::Interface(id) => RepresentationTypename::Fixed(ready.options.supergraph.get_type(id).name.as_str().into()),
+        Naming::Concrete | Naming::Root => match arrival.types.iter().next() {
+            Some(only) if arrival.types.len() == 1 => {
+                RepresentationTypename::Fixed(ready.options.supergraph.get_type(only).name.as_str().into())
+            }
+            _ => RepresentationTypename::Concrete,
+        },
+    };
+    let representation = Representation { typename, fields };
+    EntityPosition { layout: LayoutId::new(member.layout), types, condition, representation, read: member.read }
+}
+
+/// Whether the arrival is for every object of the layout (or every one that the interface can stand for).
+pub(super) fn covers(ready: &Ready<'_, '_>, layout: usize, arrival: &ArrivalDraft) -> bool {
+    let Some(layout) = ready.draft.layouts.get(layout) else { return false };
+    let mut all = layout.types.iter();
+    match arrival.naming {
+        Naming::Interface(id) => {
+            let possible = &ready.options.supergraph.get_type(id).possible;
+            all.all(|id| arrival.types.contains(id) && possible.contains(id))
+        }
+        _ => all.all(|id| arrival.types.contains(id)),
+    }
+}
+
+/// The fields of a representation: those of all field sets, each once.
+fn fields(ready: &Ready<'_, '_>, layout: usize, types: &TypeSet, sets: &[SetId]) -> Vec<RepresentationField> {
+    let mut list: Vec<RepresentationField> = Vec::new();
+    let Some(draft) = ready.draft.layouts.get(layout) else { return list };
+    for set in sets {
+        for field in &ready.selections.set(*set).fields {
+            if field.is_typename() {
+                continue;
+            }
+            // Alike types share one field set, collected for one of them.
+            let applying = ready.selections.types(field.types);
+            let on: Vec<TypeId> = types.iter().filter(|id| applying.contains(*id)).collect();
+            let on = if on.is_empty() { types.clone() } else if is_shared(ready, *set) { TypeSet::new(on) } else { types.clone() };
+            let (slots, _) = draft.slots_of(field.signature, &on);
+            for (slot, of) in slots {
+                let value = match (field.below, draft.slots.get(slot).and_then(|slot| slot.below)) {
+                    (Some(below), Some(child)) => RepresentationValue::Object(nested(ready, child, below)),
+                    _ => RepresentationValue::Leaf,
+                };
+                let types = if of.iter().eq(types.iter()) { None } else { Some(of) };
+                add(&mut list, RepresentationField { key: field.name.as_str().into(), slot: SlotId::new(slot), types, value });
+            }
+        }
+    }
+    list
+}
+
+/// Whether a field set is on several object types, so that its fields say which they are for.
+fn is_shared(ready: &Ready<'_, '_>, set: SetId) -> bool {
+    ready.selections.types(ready.selections.set(set).types).len() > 1
+}
+
+/// The fields of a nested object.
+fn nested(ready: &Ready<'_, '_>, layout: usize, set: SetId) -> Vec<RepresentationField> {
+    let types = ready.selections.types(ready.selections.set(set).types).clone();
+    let mut list = Vec::new();
+    if types.len() > 1 {
+        list.push(RepresentationField {
+            key: "__typename".into(),
+            slot: SlotId::new(0),
+            types: None,
+            value: RepresentationValue::Typename,
+        });
+    }
+    for field in fields(ready, layout, &types, &[set]) {
+        add(&mut list, field);
+    }
+    list
+}
+
+/// Adds a field, or what is below it to the same field.
+fn add(list: &mut Vec<RepresentationField>, field: RepresentationField) {
+    let same = list.iter_mut().find(|known| known.key == field.key && known.slot == field.slot && known.types == field.types);
+    match (same, field) {
+        (Some(known), field) => {
+            if let (RepresentationValue::Object(known), RepresentationValue::Object(more)) = (&mut known.value, field.value) {
+                for field in more {
+                    add(known, field);
+                }
+            }
+        }
+        (None, field) => list.push(field),
+    }
+}
+
+/// The operation's variables that are used, in its order.
+fn used_variables(operation: &Operation, used: &[Name]) -> Vec<Box<str>> {
+    let declared = operation.variables.iter().map(|variable| &variable.name);
+    declared.filter(|name| used.iter().any(|used| used.as_str() == &***name)).cloned().collect()
+}
+
+/// The text of a request.
+fn document(
+    operation: &Operation,
+    kind: OperationKind,
+    name: Option<&str>,
+    target: &Target,
+    variables: &[Box<str>],
+    selection: &str,
+) -> String {
+    let mut declared: Vec<String> = Vec::new();
+    if let Target::Entities(batches) = target {
+        declared.extend(batches.iter().map(|batch| format!("${}: [_Any!]!", batch.variable)));
+    }
+    for variable in operation.variables.iter().filter(|variable| variables.contains(&variable.name)) {
+        let default = variable.default.as_ref().map(|value| format!(" = {value}")).unwrap_or_default();
+        declared.push(format!("${}: {}{default}", variable.name, variable.ty));
+    }
+    let keyword = match kind {
+        OperationKind::Query => "query",
+        OperationKind::Mutation => "mutation",
+        OperationKind::Subscription => "subscription",
+    };
+    let name = name.map(|name| format!(" {name}")).unwrap_or_default();
+    match (declared.is_empty(), kind, name.is_empty()) {
+        (true, OperationKind::Query, true) => selection.to_owned(),
+        (true, ..) => format!("{keyword}{name} {selection}"),
+        _ => format!("{keyword}{name}({}) {selection}", declared.join(", ")),
+    }
+}
+
+/// The shape without anything, for callers that fill it.
+pub(super) fn empty_shape() -> Shape {
+    Shape::default()
+}

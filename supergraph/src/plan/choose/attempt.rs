@@ -1,0 +1,378 @@
+//! One try to answer a selection set with given subgraphs preferred: leaves first, then the fields with selections below.
+//!
+//! Relies on `place`, which finds a source for one field at a time; relied on by the search in `choose`.
+
+use super::place::Fact;
+use super::{Arrival, Chooser, Class, Door, Provided, Reach, Solution, Stage, Step, Visit};
+use crate::ids::SubgraphId;
+use crate::plan::PlanError;
+use crate::plan::selections::{SelectedField, SetId, Signature};
+use apollo_compiler::Name;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+/// What a try is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Choice {
+    /// Subgraphs to be asked before others.
+    pub prefer: Vec<SubgraphId>,
+    /// Whether an early visit of a subgraph that nobody waits for is joined with a later one.
+    pub late: bool,
+}
+
+/// A solution under construction.
+pub(super) struct Attempt<'c, 'a, 's> {
+    pub chooser: &'c mut Chooser<'a, 's>,
+    pub set: SetId,
+    pub doors: Rc<[Door]>,
+    pub classes: Rc<Vec<Class>>,
+    pub choice: &'c Choice,
+    pub reach: Vec<Rc<Reach>>,
+    pub visits: Vec<Visit>,
+    pub steps: Vec<Step>,
+    pub facts: FxHashMap<(usize, Signature, Option<SetId>), Fact>,
+    /// Visits that give a required field.
+    pub required: FxHashMap<(usize, Signature), usize>,
+    pub unreachable: usize,
+    /// Steps that the client's fields need.
+    wanted: Vec<usize>,
+}
+
+/// A client field with a selection below: class and index.
+type Pending = (usize, usize);
+
+impl Chooser<'_, '_> {
+    /// Tries to answer `set` through `doors` as `choice` says.
+    pub(super) fn attempt(
+        &mut self,
+        set: SetId,
+        doors: &Rc<[Door]>,
+        classes: &Rc<Vec<Class>>,
+        choice: &Choice,
+    ) -> Result<Solution, PlanError> {
+        let mut reach = Vec::with_capacity(classes.len());
+        for class in classes.iter() {
+            let names = self.names_beyond_doors(set, doors, class);
+            reach.push(if names.is_empty() && choice.prefer.is_empty() && !self.needs_reach(doors, class) {
+                Rc::new(Reach::default())
+            } else {
+                self.reach(class.example, doors, &names)?
+            });
+        }
+        let visits = doors.iter().map(|door| Visit {
+            subgraph: door.subgraph,
+            stage: door.stage,
+            provided: door.provided,
+            door: Some(door.ty),
+            arrivals: Vec::new(),
+            used: false,
+        });
+        let mut attempt = Attempt {
+            visits: visits.collect(),
+            chooser: self,
+            set,
+            doors: doors.clone(),
+            classes: classes.clone(),
+            choice,
+            reach,
+            steps: Vec::new(),
+            facts: FxHashMap::default(),
+            required: FxHashMap::default(),
+            unreachable: 0,
+            wanted: Vec::new(),
+        };
+        attempt.run()?;
+        Ok(attempt.finish())
+    }
+
+    /// Names of the fields of a class that no door gives.
+    pub(super) fn names_beyond_doors(&self, set: SetId, doors: &[Door], class: &Class) -> Vec<Name> {
+        let fields = class.fields.iter().filter_map(|index| self.selections.field(set, *index));
+        let beyond = fields.filter(|field| !field.name.starts_with("__") && !self.given_by_door(doors, class, field));
+        beyond.map(|field| field.name.clone()).collect()
+    }
+
+    /// Whether some door gives a field.
+    pub(super) fn given_by_door(&self, doors: &[Door], class: &Class, field: &SelectedField) -> bool {
+        doors.iter().any(|door| {
+            self.opens(door, class.example) && self.gives(class.example, door.subgraph, door.provided, &field.name)
+        })
+    }
+
+    /// Whether the objects' type must be fetched from elsewhere, or a root entered.
+    fn needs_reach(&self, doors: &[Door], class: &Class) -> bool {
+        !doors.iter().any(|door| self.tells_type(door, class.example))
+    }
+}
+
+impl Attempt<'_, '_, '_> {
+    fn run(&mut self) -> Result<(), PlanError> {
+        let mut pending: Vec<Pending> = Vec::new();
+        let classes = self.classes.clone();
+        self.enter_preferred(&classes)?;
+        let mut leaves = Vec::new();
+        for (index, class) in classes.iter().enumerate() {
+            for field in &class.fields {
+                let Some(selected) = self.chooser.selections.field(self.set, *field) else { continue };
+                if selected.name.starts_with("__") {
+                    continue;
+                }
+                let given = self.chooser.given_by_door(&self.doors, class, selected);
+                let plain = given || self.has_plain(index, &selected.name.clone());
+                if selected.below.is_some() {
+                    pending.push((index, *field));
+                } else {
+                    leaves.push((if given { 0 } else { usize::from(!plain) + 1 }, index, *field));
+                }
+            }
+        }
+        leaves.sort_by_key(|(rank, ..)| *rank);
+        for (_, class, field) in leaves {
+            match self.obtain(class, self.set, field, super::NEVER)? {
+                Some(fact) => self.wanted.push(fact.step),
+                None => self.unreachable += 1,
+            }
+        }
+        for (class, field) in &pending {
+            self.ensure_source(*class, *field)?;
+        }
+        self.tell_types(&classes)?;
+        if self.choice.late {
+            self.join_late();
+        }
+        self.descend(&pending)
+    }
+
+    /// Enters preferred subgraphs that give a field with selections below, so that those find the door open.
+    fn enter_preferred(&mut self, classes: &[Class]) -> Result<(), PlanError> {
+        for subgraph in self.choice.prefer.clone() {
+            for (index, class) in classes.iter().enumerate() {
+                let useful = class.fields.iter().filter_map(|field| self.chooser.selections.field(self.set, *field)).any(|field| {
+                    field.below.is_some() && self.chooser.options.plain(class.example, subgraph, &field.name).is_some()
+                });
+                if useful && self.source_in(index, subgraph).is_none() {
+                    self.enter(index, subgraph, None)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The types must be known where the client can see them.
+    fn tell_types(&mut self, classes: &[Class]) -> Result<(), PlanError> {
+        let several = classes.iter().map(|class| class.types.len()).sum::<usize>() > 1;
+        let set = self.chooser.selections.set(self.set);
+        let all = set.types;
+        let visible = set.fields.iter().any(|field| field.is_typename() || field.types != all);
+        if !several || !visible || self.doors.is_empty() {
+            return Ok(());
+        }
+        for class in 0..classes.len() {
+            match self.typename(class, true, super::NEVER)? {
+                Some(fact) => self.wanted.push(fact.step),
+                None => self.unreachable += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves what an early visit gives to a later visit of the same subgraph, unless another visit waits for it.
+    fn join_late(&mut self) {
+        for early in self.doors.len()..self.visits.len() {
+            if self.is_input(early) {
+                continue;
+            }
+            let Some(visit) = self.visits.get(early).cloned() else { continue };
+            let later = self.visits.iter().enumerate().skip(self.doors.len()).find(|(_, other)| {
+                other.subgraph == visit.subgraph && other.stage > visit.stage && !other.arrivals.is_empty()
+            });
+            let Some((late, _)) = later else { continue };
+            if visit.arrivals.iter().any(|arrival| arrival.needs.iter().any(|need| self.contradicts(late, arrival.class, *need))) {
+                continue;
+            }
+            for step in &mut self.steps {
+                if let Step::Leaf { visit, .. } | Step::Typename { visit, .. } = step
+                    && *visit == early
+                {
+                    *visit = late;
+                }
+            }
+            self.required.values_mut().filter(|visit| **visit == early).for_each(|visit| *visit = late);
+            for arrival in visit.arrivals {
+                self.add_arrival(late, arrival);
+            }
+            if let Some(visit) = self.visits.get_mut(early) {
+                visit.arrivals.clear();
+            }
+        }
+    }
+
+    /// Whether a visit's representations need what this one gives.
+    fn is_input(&self, index: usize) -> bool {
+        let inputs = self.visits.iter().flat_map(|visit| &visit.arrivals).flat_map(|arrival| &arrival.inputs);
+        inputs.filter_map(|step| self.steps.get(*step)).any(|step| match step {
+            Step::Leaf { visit, .. } | Step::Typename { visit, .. } => *visit == index,
+            Step::Object { doors, .. } => doors.contains(&index),
+        })
+    }
+
+    /// Solves the selection sets below, once per group of classes with the same doors.
+    fn descend(&mut self, pending: &[Pending]) -> Result<(), PlanError> {
+        let mut groups: Vec<(usize, Vec<usize>, Vec<Door>, Vec<usize>)> = Vec::new();
+        for (class, field) in pending {
+            let (visits, doors) = self.doors_below(*class, self.set, *field);
+            if doors.is_empty() {
+                self.unreachable += 1;
+                continue;
+            }
+            match groups.iter_mut().find(|(other, known, open, _)| other == field && *known == visits && *open == doors) {
+                Some((.., classes)) => classes.push(*class),
+                None => groups.push((*field, visits, doors, vec![*class])),
+            }
+        }
+        for (field, visits, doors, classes) in groups {
+            let Some(below) = self.chooser.selections.field(self.set, field).and_then(|field| field.below) else { continue };
+            let solution = self.chooser.solve(below, &doors)?;
+            self.wanted.push(self.steps.len());
+            self.steps.push(Step::Object { classes, set: self.set, field, doors: visits, solution });
+        }
+        Ok(())
+    }
+
+    /// Keeps what the wanted steps need, and adds up.
+    fn finish(mut self) -> Solution {
+        let mut live = vec![false; self.steps.len()];
+        let mut used: FxHashSet<(usize, usize)> = FxHashSet::default();
+        let mut open = std::mem::take(&mut self.wanted);
+        while let Some(step) = open.pop() {
+            if live.get(step).copied() != Some(false) {
+                continue;
+            }
+            if let Some(flag) = live.get_mut(step) {
+                *flag = true;
+            }
+            for (visit, class) in self.steps.get(step).map(uses).unwrap_or_default() {
+                if !used.insert((visit, class)) {
+                    continue;
+                }
+                let arrivals = self.visits.get(visit).map_or(&[][..], |visit| &visit.arrivals);
+                open.extend(arrivals.iter().filter(|arrival| arrival.class == class).flat_map(|arrival| &arrival.inputs));
+            }
+        }
+        let mut kept = Vec::with_capacity(live.len());
+        let mut steps = Vec::new();
+        for (step, is_live) in self.steps.drain(..).zip(&live) {
+            kept.push(steps.len());
+            if *is_live {
+                steps.push(step);
+            }
+        }
+        for (index, visit) in self.visits.iter_mut().enumerate() {
+            visit.arrivals.retain(|arrival| used.contains(&(index, arrival.class)));
+            for arrival in &mut visit.arrivals {
+                arrival.inputs = arrival.inputs.iter().filter_map(|step| kept.get(*step).copied()).collect();
+            }
+            visit.used = used.iter().any(|(visit, _)| *visit == index);
+        }
+        let mut solution = Solution {
+            classes: self.classes,
+            visits: self.visits,
+            steps,
+            fetches: BTreeSet::new(),
+            unreachable: self.unreachable,
+            complete: self.doors.iter().map(|door| door.stage).min().unwrap_or(0),
+        };
+        solution.add_up(self.doors.len());
+        solution
+    }
+
+    /// Adds an arrival, or its needs to that of the same class.
+    pub fn add_arrival(&mut self, visit: usize, arrival: Arrival) {
+        let Some(visit) = self.visits.get_mut(visit) else { return };
+        match visit.arrivals.iter_mut().find(|known| known.class == arrival.class) {
+            Some(known) => {
+                let needs: Vec<SetId> = arrival.needs.into_iter().filter(|need| !known.needs.contains(need)).collect();
+                known.needs.extend(needs);
+                known.inputs.extend(arrival.inputs);
+            }
+            None => visit.arrivals.push(arrival),
+        }
+    }
+
+    /// The visits that give an object field of a class, with the doors that they open below.
+    pub fn doors_below(&mut self, class: usize, set: SetId, field: usize) -> (Vec<usize>, Vec<Door>) {
+        let Some(field) = self.chooser.selections.field(set, field).cloned() else { return Default::default() };
+        let Some(example) = self.classes.get(class).map(|class| class.example) else { return Default::default() };
+        let mut sources = self.sources(class, &field.name);
+        if let Some(visit) = self.required.get(&(class, field.signature)) {
+            sources.push(*visit);
+        }
+        let mut found: Vec<(usize, Door)> = Vec::new();
+        for index in sources {
+            let Some((subgraph, from)) = self.visits.get(index).map(|visit| (visit.subgraph, (visit.provided, visit.stage)))
+            else {
+                continue;
+            };
+            let Some(door) = self.chooser.door_below(example, subgraph, &field.name, from) else { continue };
+            // A second visit of the same subgraph opens nothing that an earlier one does not.
+            if !found.iter().any(|(_, known)| Door { stage: door.stage, ..*known } == door && known.stage <= door.stage) {
+                found.push((index, door));
+            }
+        }
+        found.sort_by_key(|(index, door)| (door.stage, *index));
+        found.into_iter().unzip()
+    }
+
+    /// Provided fields of a visit.
+    pub fn provided(&self, visit: usize) -> Provided {
+        self.visits.get(visit).map(|visit| visit.provided).unwrap_or_default()
+    }
+
+    /// Stage of a visit.
+    pub fn stage(&self, visit: usize) -> Stage {
+        self.visits.get(visit).map_or(super::NEVER, |visit| visit.stage)
+    }
+}
+
+impl Solution {
+    /// Fills in fetches, unreachable fields and the last stage from the visits and steps.
+    fn add_up(&mut self, doors: usize) {
+        for visit in self.visits.iter().skip(doors).filter(|visit| visit.used) {
+            self.fetches.insert((visit.stage, visit.subgraph));
+            self.complete = self.complete.max(visit.stage);
+        }
+        for step in &self.steps {
+            match step {
+                Step::Object { solution, .. } => {
+                    self.fetches.extend(solution.fetches.iter().copied());
+                    self.unreachable += solution.unreachable;
+                    self.complete = self.complete.max(solution.complete);
+                }
+                Step::Leaf { visit, .. } | Step::Typename { visit, .. } => {
+                    let stage = self.visits.get(*visit).map_or(super::NEVER, |visit| visit.stage);
+                    self.complete = self.complete.max(stage);
+                }
+            }
+        }
+    }
+
+    /// Which of the doors given to this solution have to be selected: those that it uses, or else the first.
+    pub(in crate::plan) fn selected_doors(&self, count: usize) -> Vec<usize> {
+        let used: Vec<usize> = (0..count).filter(|index| self.uses_door(*index)).collect();
+        if used.is_empty() && count > 0 { vec![0] } else { used }
+    }
+}
+
+/// The visits and classes that a step takes something from.
+fn uses(step: &Step) -> Vec<(usize, usize)> {
+    match step {
+        Step::Leaf { class, visit, .. } => vec![(*visit, *class)],
+        Step::Typename { class, visit } => vec![(*visit, *class)],
+        Step::Object { classes, doors, solution, .. } => {
+            let chosen = solution.selected_doors(doors.len());
+            let visits = chosen.into_iter().filter_map(|index| doors.get(index).copied());
+            visits.flat_map(|visit| classes.iter().map(move |class| (visit, *class))).collect()
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! The solver: for each selection set, the subgraphs that are asked beyond those already open, and who gives which field.
+//!
+//! Input: a selection set and its *doors* (the subgraphs in which the field that leads here is selected). Output: a [`Solution`]:
+//! visits of subgraphs in stages, and for each field the visit that gives it; solutions of the selection sets below are part of it.
+//! The cost of a solution is that of its distinct (stage, subgraph) pairs, since fetches of one stage to one subgraph are
+//! batched. Solutions are remembered per selection set and doors; the number of tries per selection set is bounded, after which
+//! the first covering choice stands. So the time is linear in the operation for a given supergraph.
+//! ```text
+//! t { a b next { c } }   doors {s0};  a in s1 | s2, b in s2, next in s0 | s2, c in s2
+//!   => visit s2 by key; a, b from s2; next through both doors, c from s2: one fetch more
+//! ```
+//! Relies on `options` and `selections`; relied on by `fetches`.
+
+mod attempt;
+mod cover;
+mod place;
+mod reach;
+
+use super::PlanError;
+use super::options::{Naming, Options, provided};
+use super::selections::{SelectedField, Selections, SetId};
+use crate::ids::{SubgraphId, TypeId};
+use crate::model::field_set::FieldSet;
+use crate::plan::shape::TypeSet;
+use indexmap::IndexMap;
+use reach::Reach;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+/// Distance from the root, in fetches that wait for each other.
+pub(super) type Stage = u16;
+
+/// A stage that is never reached.
+pub(super) const NEVER: Stage = Stage::MAX;
+
+/// Deepest nesting of selection sets and requirements in one another.
+const MAX_NESTING: usize = 400;
+
+/// A subgraph in which the objects of a selection set are reached through their parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Door {
+    /// The subgraph.
+    pub subgraph: SubgraphId,
+    /// The type of the objects there.
+    pub ty: TypeId,
+    /// What is provided on this path.
+    pub provided: Provided,
+    /// Stage of its fetch.
+    pub stage: Stage,
+}
+
+/// An interned list of provided field sets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Provided(u32);
+
+/// Object types of a selection set that are treated alike.
+#[derive(Clone, Debug)]
+pub(super) struct Class {
+    /// One of them.
+    pub example: TypeId,
+    /// All of them.
+    pub types: Vec<TypeId>,
+    /// Fields of the selection set that apply to them.
+    pub fields: Vec<usize>,
+}
+
+/// How one selection set is answered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Solution {
+    /// Types that are treated alike.
+    pub classes: Rc<Vec<Class>>,
+    /// The doors, in order, then the entity visits in the order in which they were found necessary.
+    pub visits: Vec<Visit>,
+    /// What is taken from where; what a step relies on comes before it.
+    pub steps: Vec<Step>,
+    /// Fetches of this selection set and of those below, without the doors'.
+    pub fetches: BTreeSet<(Stage, SubgraphId)>,
+    /// Fields for which there is no way.
+    pub unreachable: usize,
+    /// The stage at which everything is there.
+    pub complete: Stage,
+}
+
+/// A subgraph asked about the objects of a selection set.
+#[derive(Clone, Debug)]
+pub(super) struct Visit {
+    /// The subgraph.
+    pub subgraph: SubgraphId,
+    /// Stage of its fetch.
+    pub stage: Stage,
+    /// What is provided on this path.
+    pub provided: Provided,
+    /// The type below the parent's field; `None` for an entity visit.
+    pub door: Option<TypeId>,
+    /// How the types get there; empty for a door.
+    pub arrivals: Vec<Arrival>,
+    /// Something is taken from it.
+    pub used: bool,
+}
+
+/// How objects of one class enter a subgraph.
+#[derive(Clone, Debug)]
+pub(super) struct Arrival {
+    /// The class.
+    pub class: usize,
+    /// How the representation names the type.
+    pub naming: Naming,
+    /// Field sets in the representation: a key, and requirements.
+    pub needs: Vec<SetId>,
+    /// Steps that give their values.
+    pub inputs: Vec<usize>,
+}
+
+/// One decision.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// A leaf is taken from a visit.
+    Leaf { class: usize, set: SetId, field: usize, visit: usize },
+    /// An object field is selected in the doors that its solution uses.
+    Object { classes: Vec<usize>, set: SetId, field: usize, doors: Vec<usize>, solution: Rc<Solution> },
+    /// The objects' own type is taken from a visit.
+    Typename { class: usize, visit: usize },
+}
+
+/// The solver of one planning run.
+pub(super) struct Chooser<'a, 's> {
+    /// Who can resolve what.
+    pub options: Options<'a>,
+    /// The selection sets.
+    pub selections: &'s mut Selections<'a>,
+    provided: IndexMap<Vec<usize>, Vec<&'a FieldSet>, FxBuildHasher>,
+    solutions: FxHashMap<(SetId, Rc<[Door]>), Rc<Solution>>,
+    reaches: FxHashMap<(TypeId, Rc<[Door]>), Rc<Reach>>,
+    classes: FxHashMap<SetId, Rc<Vec<Class>>>,
+    /// Selection sets that are being solved, to see requirements that go in circles.
+    solving: FxHashSet<(SetId, Vec<SubgraphId>)>,
+    budget: Budget,
+    nesting: usize,
+}
+
+/// Tries that are left.
+#[derive(Clone, Debug)]
+struct Budget {
+    tries: usize,
+    per_set: FxHashMap<SetId, usize>,
+}
+
+/// Tries of a whole planning run beyond the first of each selection set.
+const TRIES: usize = 100_000;
+
+/// Tries per selection set beyond the first for each list of doors.
+const TRIES_PER_SET: usize = 256;
+
+impl Solution {
+    /// What is compared: unreachable fields, then weighted fetches, then the last stage.
+    pub fn cost(&self) -> (usize, u64, Stage) {
+        let weight = self.fetches.iter().map(|(stage, _)| weight(*stage)).sum();
+        (self.unreachable, weight, self.complete)
+    }
+
+    /// Whether door `index` is used.
+    pub fn uses_door(&self, index: usize) -> bool {
+        self.visits.get(index).is_some_and(|visit| visit.used)
+    }
+}
+
+/// The cost of a fetch: a stage weighs as much as ten fetches without waiting.
+fn weight(stage: Stage) -> u64 {
+    10 + 100 * u64::from(stage)
+}
+
+impl<'a, 's> Chooser<'a, 's> {
+    /// A solver over these selection sets.
+    pub fn new(options: Options<'a>, selections: &'s mut Selections<'a>) -> Self {
+        let mut provided = IndexMap::default();
+        provided.insert(Vec::new(), Vec::new());
+        Self {
+            options,
+            selections,
+            provided,
+            solutions: FxHashMap::default(),
+            reaches: FxHashMap::default(),
+            classes: FxHashMap::default(),
+            solving: FxHashSet::default(),
+            budget: Budget { tries: TRIES, per_set: FxHashMap::default() },
+            nesting: 0,
+        }
+    }
+
+    /// The best way found to answer `set` through `doors`; without doors it is a root, entered freely.
+    pub fn solve(&mut self, set: SetId, doors: &[Door]) -> Result<Rc<Solution>, PlanError> {
+        let doors: Rc<[Door]> = doors.into();
+        if let Some(known) = self.solutions.get(&(set, doors.clone())) {
+            return Ok(known.clone());
+        }
+        let place = (set, doors.iter().map(|door| door.subgraph).collect::<Vec<_>>());
+        if self.nesting >= MAX_NESTING || !self.solving.insert(place.clone()) {
+            return Ok(Rc::new(Solution { unreachable: 1, complete: NEVER, ..Solution::default() }));
+        }
+        self.nesting += 1;
+        let solution = self.search(set, doors.clone());
+        self.nesting -= 1;
+        self.solving.remove(&place);
+        let solution = Rc::new(solution?);
+        self.solutions.insert((set, doors), solution.clone());
+        Ok(solution)
+    }
+
+    /// The first covering choice, then changes of one subgraph as long as they are better.
+    fn search(&mut self, set: SetId, doors: Rc<[Door]>) -> Result<Solution, PlanError> {
+        let classes = self.live_classes(set, &doors);
+        let mut chosen = self.cover(set, &doors, &classes)?;
+        let mut best = self.attempt(set, &doors, &classes, &chosen)?;
+        // Without doors one fetch is the least there can be, with doors none.
+        if best.unreachable == 0 && best.fetches.len() <= usize::from(doors.is_empty()) {
+            return Ok(best);
+        }
+        for _ in 0..8 {
+            let mut better: Option<(attempt::Choice, Solution)> = None;
+            for candidate in self.neighbours(set, &classes, &chosen, &best) {
+                if !self.take_try(set) {
+                    return Ok(best);
+                }
+                let solution = self.attempt(set, &doors, &classes, &candidate)?;
+                let cost = better.as_ref().map_or(best.cost(), |(_, found)| found.cost());
+                if solution.cost() < cost {
+                    better = Some((candidate, solution));
+                }
+            }
+            let Some((candidate, solution)) = better else { break };
+            (chosen, best) = (candidate, solution);
+        }
+        Ok(best)
+    }
+
+    fn take_try(&mut self, set: SetId) -> bool {
+        let used = self.budget.per_set.entry(set).or_insert(0);
+        *used += 1;
+        self.budget.tries = self.budget.tries.saturating_sub(1);
+        *used <= TRIES_PER_SET && self.budget.tries > 0
+    }
+
+    /// Classes of a selection set.
+    fn classes(&mut self, set: SetId) -> Rc<Vec<Class>> {
+        if let Some(classes) = self.classes.get(&set) {
+            return classes.clone();
+        }
+        let mut groups: IndexMap<(u32, Vec<usize>), Vec<TypeId>, FxBuildHasher> = IndexMap::default();
+        let selection = self.selections.set(set);
+        for id in self.selections.types(selection.types).iter() {
+            let applies = |field: &SelectedField| self.selections.types(field.types).contains(id);
+            let fields: Vec<usize> =
+                selection.fields.iter().enumerate().filter(|(_, field)| applies(field)).map(|(index, _)| index).collect();
+            groups.entry((self.options.tables.alike(id), fields)).or_default().push(id);
+        }
+        let classes = groups.into_iter().filter_map(|((_, fields), types)| {
+            let example = *types.first()?;
+            Some(Class { example, types, fields })
+        });
+        let classes = Rc::new(classes.collect::<Vec<_>>());
+        self.classes.insert(set, classes.clone());
+        classes
+    }
+
+    /// Classes whose objects can come through some door.
+    fn live_classes(&mut self, set: SetId, doors: &[Door]) -> Rc<Vec<Class>> {
+        let classes = self.classes(set);
+        let is_live = |class: &Class| doors.is_empty() || doors.iter().any(|door| self.opens(door, class.example));
+        if classes.iter().all(is_live) {
+            return classes;
+        }
+        Rc::new(classes.iter().filter(|class| is_live(class)).cloned().collect())
+    }
+
+    /// Whether objects of this type can come through the door.
+    fn opens(&self, door: &Door, object: TypeId) -> bool {
+        self.options.possible(door.ty, door.subgraph).contains(object)
+    }
+
+    /// Whether the door tells objects of this type by their own name.
+    fn tells_type(&self, door: &Door, object: TypeId) -> bool {
+        self.opens(door, object) && self.options.known_as(object, door.subgraph) == Some(object)
+    }
+
+    /// The door to what is below field `name` of `object`, coming from a subgraph in which the object is reached with `from`.
+    fn door_below(
+        &mut self,
+        object: TypeId,
+        subgraph: SubgraphId,
+        name: &str,
+        from: (Provided, Stage),
+    ) -> Option<Door> {
+        let at = self.options.field(object, subgraph, name)?;
+        let mut below = self.provided_below(from.0, object, name).unwrap_or_default();
+        below.extend(at.provides.as_deref());
+        Some(Door { subgraph, ty: at.ty.named, provided: self.intern_provided(below), stage: from.1 })
+    }
+
+    /// What is provided below a field, if the field itself is provided.
+    fn provided_below(&self, sets: Provided, object: TypeId, name: &str) -> Option<Vec<&'a FieldSet>> {
+        let (_, sets) = self.provided.get_index(sets.0 as usize)?;
+        if sets.is_empty() { None } else { provided(self.options.supergraph, sets, object, name) }
+    }
+
+    fn intern_provided(&mut self, mut sets: Vec<&'a FieldSet>) -> Provided {
+        sets.sort_unstable_by_key(|set| std::ptr::from_ref(*set) as usize);
+        sets.dedup_by_key(|set| std::ptr::from_ref(*set) as usize);
+        let key = sets.iter().map(|set| std::ptr::from_ref(*set) as usize).collect();
+        let entry = self.provided.entry(key);
+        let index = entry.index();
+        entry.or_insert(sets);
+        Provided(u32::try_from(index).unwrap_or(0))
+    }
+
+    /// Whether a subgraph in which `object` is reached with these provided fields gives field `name` without any requirement.
+    fn gives(&self, object: TypeId, subgraph: SubgraphId, sets: Provided, name: &str) -> bool {
+        self.options.plain(object, subgraph, name).is_some()
+            || (sets != Provided::default()
+                && self.options.field(object, subgraph, name).is_some()
+                && self.provided_below(sets, object, name).is_some())
+    }
+
+    /// All object types of classes.
+    pub fn types_of(classes: &[Class], chosen: impl Iterator<Item = usize>) -> TypeSet {
+        TypeSet::new(chosen.filter_map(|index| classes.get(index)).flat_map(|class| class.types.iter().copied()).collect())
+    }
+}

@@ -1,0 +1,274 @@
+//! Which subgraphs objects of one type can be brought to, through which key, and at which stage at the earliest.
+//!
+//! Input: an object type and the doors of its selection set. Output: [`Reach`], the least fixpoint of "a subgraph is entered one
+//! stage after its key is complete" and "a required field is there one stage after its requirement". Cost: rounds (at most the
+//! longest chain of keys) times keys. Keys that need other keys first, and fields that need others first, come out of the rounds.
+
+use super::{Chooser, Door, NEVER, Provided, Stage};
+use crate::ids::{Id, SubgraphId, TypeId};
+use crate::plan::PlanError;
+use crate::plan::OperationKind;
+use crate::plan::options::Naming;
+use crate::plan::selections::SetId;
+use apollo_compiler::Name;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::rc::Rc;
+
+/// What can be reached for objects of one type.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reach {
+    /// Per subgraph: stage of the first door.
+    doors: Vec<Stage>,
+    /// Per subgraph: stage and way of the first entity visit.
+    entries: Vec<(Stage, Option<(Naming, SetId)>)>,
+    /// Stage of required fields, by name and subgraph.
+    required: FxHashMap<(Name, SubgraphId), Stage>,
+    /// Stage at which the objects' own type is known.
+    pub known: Stage,
+    /// Names whose requirements were looked at.
+    names: FxHashSet<Name>,
+}
+
+impl Reach {
+    /// Stage at which the subgraph is there, by a door or a key.
+    pub fn stage(&self, subgraph: SubgraphId) -> Stage {
+        self.doors.get(subgraph.index()).copied().unwrap_or(NEVER).min(self.entry(subgraph).0)
+    }
+
+    /// Stage and way of an entity visit.
+    pub fn entry(&self, subgraph: SubgraphId) -> (Stage, Option<(Naming, SetId)>) {
+        self.entries.get(subgraph.index()).copied().unwrap_or((NEVER, None))
+    }
+
+    /// Stage at which a field with a requirement is there.
+    pub fn required(&self, name: &Name, subgraph: SubgraphId) -> Stage {
+        self.required.get(&(name.clone(), subgraph)).copied().unwrap_or(NEVER)
+    }
+}
+
+impl Chooser<'_, '_> {
+    /// What objects of this type can reach through these doors, with the requirements of these fields considered.
+    pub(super) fn reach(&mut self, object: TypeId, doors: &Rc<[Door]>, names: &[Name]) -> Result<Rc<Reach>, PlanError> {
+        let key = (object, doors.clone());
+        let mut known = FxHashSet::default();
+        if let Some(reach) = self.reaches.get(&key) {
+            if names.iter().all(|name| reach.names.contains(name)) {
+                return Ok(reach.clone());
+            }
+            known.clone_from(&reach.names);
+        }
+        known.extend(names.iter().cloned());
+        let names = self.closure(object, known);
+        let reach = Rc::new(self.fixpoint(object, doors, names)?);
+        self.reaches.insert(key, reach.clone());
+        Ok(reach)
+    }
+
+    /// The names with those that they require and those that keys are made of.
+    fn closure(&self, object: TypeId, names: FxHashSet<Name>) -> FxHashSet<Name> {
+        let supergraph = self.options.supergraph;
+        let mut open: Vec<Name> = names.into_iter().collect();
+        for (_, at) in supergraph.get_type(object).subgraph_views() {
+            open.extend(at.keys.iter().flat_map(|key| top_names(supergraph, &key.fields)));
+        }
+        let mut found = FxHashSet::default();
+        while let Some(name) = open.pop() {
+            if !found.insert(name.clone()) {
+                continue;
+            }
+            for subgraph in supergraph.all_subgraphs().iter() {
+                if let Some(required) = self.options.requirement(object, subgraph, &name) {
+                    open.extend(top_names(supergraph, required));
+                }
+            }
+        }
+        found
+    }
+
+    fn fixpoint(&mut self, object: TypeId, doors: &Rc<[Door]>, names: FxHashSet<Name>) -> Result<Reach, PlanError> {
+        let count = self.options.supergraph.subgraphs.len();
+        let mut reach = Reach {
+            doors: vec![NEVER; count],
+            entries: vec![(NEVER, None); count],
+            required: FxHashMap::default(),
+            known: NEVER,
+            names,
+        };
+        for door in doors.iter().filter(|door| self.opens(door, object)) {
+            if let Some(stage) = reach.doors.get_mut(door.subgraph.index()) {
+                *stage = door.stage.min(*stage);
+            }
+            if self.tells_type(door, object) {
+                reach.known = reach.known.min(door.stage);
+            }
+        }
+        let requirements = self.requirements(object, &reach.names)?;
+        let supergraph = self.options.supergraph;
+        let exists = doors.iter().filter(|door| self.opens(door, object)).map(|door| door.stage).min();
+        let is_root = [OperationKind::Query, OperationKind::Mutation, OperationKind::Subscription]
+            .iter()
+            .any(|kind| supergraph.root(*kind) == Some(object) && (doors.is_empty() || *kind == OperationKind::Query));
+        if is_root {
+            let stage = exists.map_or(0, |stage| stage + 1);
+            for subgraph in supergraph.get_type(object).subgraphs.iter() {
+                if let Some(entry) = reach.entries.get_mut(subgraph.index()) {
+                    *entry = (stage, None);
+                }
+            }
+            reach.known = reach.known.min(stage);
+            return Ok(reach);
+        }
+        let keys = self.keys(object, reach.known != NEVER)?;
+        let Some(exists) = exists else { return Ok(reach) };
+        // Each round that changes something brings at least one subgraph or field closer; the bound only guards against bugs.
+        for _ in 0..(2 * (keys.len() + requirements.len()) + 2) {
+            if !self.round(object, doors, exists, &keys, &requirements, &mut reach)? {
+                break;
+            }
+        }
+        Ok(reach)
+    }
+
+    /// One round; whether anything came closer.
+    fn round(
+        &mut self,
+        object: TypeId,
+        doors: &Rc<[Door]>,
+        exists: Stage,
+        keys: &[(SubgraphId, Naming, SetId)],
+        requirements: &[(SubgraphId, Name, SetId)],
+        reach: &mut Reach,
+    ) -> Result<bool, PlanError> {
+        let mut changed = false;
+        for (subgraph, naming, key) in keys {
+            let known = if *naming == Naming::Concrete { reach.known } else { 0 };
+            let values = self.set_stage(object, *key, doors, reach)?;
+            let stage = values.max(known).max(exists).saturating_add(1);
+            if stage == NEVER || stage >= reach.entry(*subgraph).0 {
+                continue;
+            }
+            if let Some(entry) = reach.entries.get_mut(subgraph.index()) {
+                *entry = (stage, Some((*naming, *key)));
+            }
+            if self.options.known_as(object, *subgraph) == Some(object) {
+                reach.known = reach.known.min(stage);
+            }
+            changed = true;
+        }
+        for (subgraph, name, required) in requirements {
+            let values = self.set_stage(object, *required, doors, reach)?;
+            let stage = values.saturating_add(1).max(reach.entry(*subgraph).0);
+            if stage != NEVER && stage < reach.required(name, *subgraph) {
+                reach.required.insert((name.clone(), *subgraph), stage);
+                changed = true;
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Stage at which all fields of a field set are there.
+    fn set_stage(&mut self, object: TypeId, set: SetId, doors: &Rc<[Door]>, reach: &Reach) -> Result<Stage, PlanError> {
+        let mut latest = 0;
+        for index in 0..self.selections.set(set).fields.len() {
+            let Some(field) = self.selections.field(set, index).cloned() else { continue };
+            if field.is_typename() {
+                latest = latest.max(reach.known);
+                continue;
+            }
+            let mut sources = Vec::new();
+            for door in doors.iter() {
+                if self.opens(door, object) && self.gives(object, door.subgraph, door.provided, &field.name) {
+                    sources.push((door.subgraph, door.provided, door.stage));
+                }
+            }
+            for subgraph in self.options.supergraph.all_subgraphs().iter() {
+                let entered = reach.entry(subgraph).0;
+                if entered != NEVER && self.options.plain(object, subgraph, &field.name).is_some() {
+                    sources.push((subgraph, Provided::default(), entered));
+                }
+                let required = reach.required(&field.name, subgraph);
+                if required != NEVER {
+                    sources.push((subgraph, Provided::default(), required));
+                }
+            }
+            latest = latest.max(self.field_stage(object, &field.name, field.below, &sources)?);
+        }
+        Ok(latest)
+    }
+
+    /// Earliest stage at which a field from one of these sources (or all together) is there with all below.
+    fn field_stage(
+        &mut self,
+        object: TypeId,
+        name: &Name,
+        below: Option<SetId>,
+        sources: &[(SubgraphId, Provided, Stage)],
+    ) -> Result<Stage, PlanError> {
+        let Some(below) = below else {
+            return Ok(sources.iter().map(|source| source.2).min().unwrap_or(NEVER));
+        };
+        let mut all = Vec::new();
+        let mut best = NEVER;
+        for (subgraph, provided, stage) in sources {
+            let Some(door) = self.door_below(object, *subgraph, name, (*provided, *stage)) else { continue };
+            all.push(door);
+            let solution = self.solve(below, &[door])?;
+            if solution.unreachable == 0 {
+                best = best.min(solution.complete);
+            }
+        }
+        if best == NEVER && all.len() > 1 {
+            let solution = self.solve(below, &all)?;
+            if solution.unreachable == 0 {
+                best = solution.complete;
+            }
+        }
+        Ok(best)
+    }
+
+    /// Keys of the type in every subgraph.
+    fn keys(&mut self, object: TypeId, known: bool) -> Result<Vec<(SubgraphId, Naming, SetId)>, PlanError> {
+        let mut keys = Vec::new();
+        for subgraph in self.options.supergraph.all_subgraphs().iter() {
+            for (naming, key) in self.options.entries(object, subgraph, known) {
+                keys.push((subgraph, naming, self.selections.field_set(&key.fields, object)?));
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Requirements of the named fields in every subgraph.
+    fn requirements(
+        &mut self,
+        object: TypeId,
+        names: &FxHashSet<Name>,
+    ) -> Result<Vec<(SubgraphId, Name, SetId)>, PlanError> {
+        let mut found = Vec::new();
+        let mut names: Vec<&Name> = names.iter().collect();
+        names.sort_unstable();
+        for name in names {
+            for subgraph in self.options.supergraph.all_subgraphs().iter() {
+                if let Some(required) = self.options.requirement(object, subgraph, name) {
+                    found.push((subgraph, name.clone(), self.selections.field_set(required, object)?));
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Names of the fields at the top of a field set, below fragments too.
+fn top_names(supergraph: &crate::model::Supergraph, set: &crate::model::field_set::FieldSet) -> Vec<Name> {
+    use crate::model::field_set::Selection;
+    let (mut names, mut open) = (Vec::new(), vec![set]);
+    while let Some(set) = open.pop() {
+        for selection in &set.selections {
+            match selection {
+                Selection::Field { field, .. } => names.push(supergraph.field(*field).name.clone()),
+                Selection::Fragment { below, .. } => open.push(below),
+                Selection::Typename => {}
+            }
+        }
+    }
+    names
+}

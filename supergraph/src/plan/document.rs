@@ -1,0 +1,466 @@
+//! Fetch documents: the selection sets of a fetch as GraphQL that is valid for its subgraph, and how its answer is read.
+//!
+//! A field stands directly in its selection set when the subgraph's type has it and all its object types want it, else in a
+//! fragment on an interface that covers exactly the types, or on each object type. Where two fields with one response key would
+//! have types that cannot be merged in this subgraph, one gets an internal alias.
+//! Relies on `fetches`; relied on by `assemble`.
+//! Spec: <https://spec.graphql.org/September2025/#sec-Field-Selection-Merging>
+
+use super::condition::{ALWAYS, Guard};
+use super::fetches::{Draft, Pick, SlotDraft, VisitDraft};
+use super::options::{Naming, Options};
+use super::selections::Selections;
+use super::shape::{Read, ReadField, ReadValue, TypeSet};
+use crate::ids::{Id, IdVec, LayoutId, ReadId, SlotId, SubgraphId, TypeId};
+use crate::model::{TypeKind, TypeRef};
+use apollo_compiler::Name;
+use std::fmt::Write as _;
+
+/// An internal alias in a subgraph's answer, and what it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rename {
+    /// Response keys from the top of the answer (of the entity, in an entity fetch) to the alias.
+    pub path: Vec<String>,
+    /// The key in the merged answer.
+    pub to: String,
+}
+
+/// The printed selection set of one fetch.
+#[derive(Clone, Debug)]
+pub(super) struct Body {
+    /// With its braces.
+    pub text: String,
+    /// How it is read.
+    pub read: ReadId,
+    /// Variables that it uses.
+    pub variables: Vec<Name>,
+    /// Internal aliases, the deepest first.
+    pub renames: Vec<Rename>,
+}
+
+/// Prints the documents of a draft.
+pub(super) struct Documents<'d, 'a> {
+    /// Who has which field.
+    pub options: Options<'a>,
+    /// The selection sets.
+    pub selections: &'d Selections<'a>,
+    /// The draft.
+    pub draft: &'d Draft,
+    /// The reads so far.
+    pub reads: IdVec<ReadId, Read>,
+}
+
+/// What one document has gathered.
+#[derive(Default)]
+struct Gathered {
+    variables: Vec<Name>,
+    renames: Vec<Rename>,
+    path: Vec<String>,
+}
+
+/// Where fields are printed: a type of the subgraph and the object types that may stand there.
+#[derive(Clone)]
+struct Scope {
+    ty: Option<TypeId>,
+    types: TypeSet,
+}
+
+/// One field as it is printed: a pick for some of its types, under a response key.
+struct Unit<'d> {
+    slot: usize,
+    slot_draft: &'d SlotDraft,
+    pick: &'d Pick,
+    types: Vec<TypeId>,
+    key: String,
+    /// Already printed at the top.
+    is_plain: bool,
+}
+
+impl<'d> Documents<'d, '_> {
+    /// The selection set of a fetch; fields under `known` need no condition of their own.
+    pub fn body(&mut self, fetch: usize, known: Guard) -> Option<Body> {
+        let draft = self.draft;
+        let fetch = draft.fetches.get(fetch)?;
+        let visit = draft.visits.get(fetch.visit)?;
+        let mut gathered = Gathered::default();
+        let mut fields = Vec::new();
+        let mut text = String::from("{");
+        let mut typename = visit.typename;
+        if fetch.arrivals.is_empty() {
+            let scope = Scope { ty: None, types: TypeSet::empty() };
+            self.fields(visit, fetch.subgraph, &scope, known, &mut text, &mut fields, &mut gathered);
+        } else {
+            typename = true;
+            self.entity_blocks(fetch.visit, known, &mut text, &mut fields, &mut gathered);
+        }
+        if text == "{" {
+            text.push_str(" __typename");
+        }
+        text.push_str(" }");
+        let types: Vec<TypeId> = fetch.arrivals.iter().flat_map(|arrival| arrival.types.iter()).collect();
+        let object_type = match types.as_slice() {
+            [only] if fetch.arrivals.iter().all(|arrival| arrival.naming == Naming::Concrete) => Some(*only),
+            _ => None,
+        };
+        let typename = (typename && visit.typename).then(|| "__typename".into());
+        let read = self.reads.push(Read { layout: LayoutId::new(visit.layout), typename, object_type, fields });
+        Some(Body { text, read, variables: gathered.variables, renames: gathered.renames })
+    }
+
+    /// Fragments of an `_entities` field: on the interface where the representation names it, else on the objects' types.
+    fn entity_blocks(
+        &mut self,
+        visit: usize,
+        known: Guard,
+        text: &mut String,
+        fields: &mut Vec<ReadField>,
+        gathered: &mut Gathered,
+    ) {
+        let draft = self.draft;
+        let Some(visit) = draft.visits.get(visit) else { return };
+        let Some(fetch) = draft.fetches.get(visit.fetch) else { return };
+        let mut scopes: Vec<Scope> = Vec::new();
+        for arrival in &fetch.arrivals {
+            let ty = match arrival.naming {
+                Naming::Interface(id) => Some(id),
+                _ => None,
+            };
+            match scopes.iter_mut().find(|scope| scope.ty == ty) {
+                Some(scope) => scope.types = TypeSet::new(scope.types.iter().chain(arrival.types.iter()).collect()),
+                None => scopes.push(Scope { ty, types: arrival.types.clone() }),
+            }
+        }
+        for scope in scopes {
+            match scope.ty {
+                Some(id) => {
+                    let _ = write!(text, " ... on {} {{", self.options.supergraph.get_type(id).name);
+                    let start = text.len();
+                    if visit.typename {
+                        text.push_str(" __typename");
+                    }
+                    self.fields(visit, fetch.subgraph, &scope, known, text, fields, gathered);
+                    if text.len() == start {
+                        text.push_str(" __typename");
+                    }
+                    text.push_str(" }");
+                }
+                None => self.fields(visit, fetch.subgraph, &scope, known, text, fields, gathered),
+            }
+        }
+    }
+
+    /// Prints the fields of a visit in a scope.
+    #[allow(clippy::too_many_arguments, reason = "what is read and what is gathered are filled side by side")]
+    fn fields(
+        &mut self,
+        visit: &'d VisitDraft,
+        subgraph: SubgraphId,
+        scope: &Scope,
+        known: Guard,
+        text: &mut String,
+        fields: &mut Vec<ReadField>,
+        gathered: &mut Gathered,
+    ) {
+        let mut units = self.units(visit, subgraph, scope);
+        self.resolve_conflicts(&mut units, visit, subgraph);
+        let shared: Vec<bool> = units
+            .iter()
+            .map(|unit| units.iter().filter(|other| other.key == unit.key).count() > 1)
+            .collect();
+        let mut printed: Vec<Option<String>> = Vec::with_capacity(units.len());
+        for (unit, is_shared) in units.iter().zip(&shared) {
+            let line = self.unit(unit, *is_shared, (visit, subgraph), known, fields, gathered);
+            printed.push(Some(line));
+        }
+        for (unit, line) in units.iter().zip(&mut printed) {
+            if unit.is_plain
+                && let Some(line) = line.take()
+            {
+                text.push_str(&line);
+            }
+        }
+        for (types, lines) in group(&units, &printed, scope) {
+            if lines.is_empty() && scope.ty.is_some() {
+                continue;
+            }
+            self.blocks(&units, (visit, subgraph), scope, &types, &lines, &printed, text);
+        }
+    }
+
+    /// Prints the same lines for object types: on an interface that covers exactly these, or on each.
+    #[allow(clippy::too_many_arguments, reason = "a block needs its surroundings")]
+    fn blocks(
+        &self,
+        units: &[Unit<'_>],
+        (visit, subgraph): (&VisitDraft, SubgraphId),
+        scope: &Scope,
+        types: &[TypeId],
+        lines: &[usize],
+        printed: &[Option<String>],
+        text: &mut String,
+    ) {
+        let chosen: Vec<&Unit<'_>> = lines.iter().filter_map(|index| units.get(*index)).collect();
+        let alone = chosen.iter().all(|unit| units.iter().filter(|other| other.key == unit.key).count() == 1);
+        let cover = if alone && types.len() > 1 { self.covering(&chosen, subgraph, scope, types) } else { None };
+        let names = cover.map_or_else(|| types.to_vec(), |id| vec![id]);
+        for id in names {
+            let _ = write!(text, " ... on {} {{", self.options.supergraph.get_type(id).name);
+            if (scope.ty.is_none() && visit.typename) || lines.is_empty() {
+                text.push_str(" __typename");
+            }
+            for line in lines.iter().filter_map(|index| printed.get(*index)).flatten() {
+                text.push_str(line);
+            }
+            text.push_str(" }");
+        }
+    }
+
+    /// An interface of the subgraph whose objects here are exactly `types` and which has all these fields alike.
+    fn covering(&self, units: &[&Unit<'_>], subgraph: SubgraphId, scope: &Scope, types: &[TypeId]) -> Option<TypeId> {
+        let first = self.options.supergraph.get_type(*types.first()?);
+        first.interfaces.iter().copied().find(|id| {
+            let interface = self.options.supergraph.get_type(*id);
+            let Some(at) = interface.at(subgraph) else { return false };
+            if at.interface_object {
+                return false;
+            }
+            let here: Vec<TypeId> = scope.types.iter().filter(|id| at.possible.contains(*id)).collect();
+            here == types && units.iter().all(|unit| self.has_alike(*id, subgraph, unit))
+        })
+    }
+
+    /// Whether a type of the subgraph has the unit's field so that what is below can be printed in the same way.
+    fn has_alike(&self, ty: TypeId, subgraph: SubgraphId, unit: &Unit<'_>) -> bool {
+        let Some(call) = self.selections.call(unit.slot_draft.signature) else { return false };
+        let field = self.options.supergraph.field_of(ty, &call.name);
+        let Some(at) = field.and_then(|field| self.options.supergraph.field(field).at(subgraph)) else { return false };
+        match unit.pick.below {
+            None => true,
+            Some(below) => self.draft.visits.get(below).and_then(|visit| visit.ty) == Some(at.ty.named),
+        }
+    }
+
+    /// The picks of a visit within a scope, split by the field's type in the subgraph where it is not printed directly.
+    fn units(&self, visit: &'d VisitDraft, subgraph: SubgraphId, scope: &Scope) -> Vec<Unit<'d>> {
+        let mut units: Vec<Unit<'d>> = Vec::new();
+        let draft = self.draft;
+        let Some(layout) = draft.layouts.get(visit.layout) else { return units };
+        let is_single = scope.ty.map_or(scope.types.is_empty(), |id| {
+            let is_object = self.options.supergraph.get_type(id).kind == TypeKind::Object;
+            is_object || self.options.is_interface_object(id, subgraph)
+        });
+        for ((slot, _), pick) in &visit.picks {
+            let Some(slot_draft) = layout.slots.get(*slot) else { continue };
+            let key = slot_draft.key.clone();
+            let types: Vec<TypeId> =
+                pick.types.iter().copied().filter(|id| is_single || scope.types.contains(*id)).collect();
+            if types.is_empty() {
+                continue;
+            }
+            let mut unit = Unit { slot: *slot, slot_draft, pick, types, key, is_plain: is_single };
+            let covers = scope.ty.is_some() && scope.types.iter().all(|id| unit.types.contains(&id));
+            if is_single || (covers && scope.ty.is_some_and(|ty| self.has_alike(ty, subgraph, &unit))) {
+                unit.is_plain = true;
+                units.push(unit);
+                continue;
+            }
+            let mut split: Vec<(Option<TypeRef>, Vec<TypeId>)> = Vec::new();
+            for id in &unit.types {
+                let ty = self.type_in(*id, subgraph, slot_draft);
+                match split.iter_mut().find(|(known, _)| *known == ty) {
+                    Some((_, types)) => types.push(*id),
+                    None => split.push((ty, vec![*id])),
+                }
+            }
+            for (_, types) in split {
+                units.push(Unit { slot: *slot, slot_draft, pick, types, key: unit.key.clone(), is_plain: false });
+            }
+        }
+        units
+    }
+
+    /// The type of a slot's field on an object type in a subgraph.
+    fn type_in(&self, object: TypeId, subgraph: SubgraphId, slot: &SlotDraft) -> Option<TypeRef> {
+        let call = self.selections.call(slot.signature)?;
+        self.options.field(object, subgraph, &call.name).map(|at| at.ty)
+    }
+
+    /// Gives an alias to every unit that cannot stand beside an earlier one with the same key.
+    fn resolve_conflicts(&self, units: &mut [Unit<'_>], visit: &VisitDraft, subgraph: SubgraphId) {
+        let layout = self.draft.layouts.get(visit.layout);
+        for index in 1..units.len() {
+            let (before, rest) = units.split_at_mut(index);
+            let Some(unit) = rest.first_mut() else { continue };
+            let mut number = 0;
+            while before.iter().any(|other| other.key == unit.key && !self.can_merge(other, unit, subgraph))
+                || (number > 0 && layout.is_some_and(|layout| layout.slots.iter().any(|slot| slot.key == unit.key)))
+            {
+                number += 1;
+                unit.key = format!("_{}_{number}", unit.slot_draft.key);
+            }
+        }
+    }
+
+    fn can_merge(&self, first: &Unit<'_>, second: &Unit<'_>, subgraph: SubgraphId) -> bool {
+        let types = (
+            first.types.first().and_then(|id| self.type_in(*id, subgraph, first.slot_draft)),
+            second.types.first().and_then(|id| self.type_in(*id, subgraph, second.slot_draft)),
+        );
+        self.same_shape(types, (first.pick.below, second.pick.below), subgraph)
+    }
+
+    /// Whether two fields with one response key have answers of the same shape, here and below.
+    fn same_shape(
+        &self,
+        types: (Option<TypeRef>, Option<TypeRef>),
+        below: (Option<usize>, Option<usize>),
+        subgraph: SubgraphId,
+    ) -> bool {
+        let (Some(first), Some(second)) = types else { return false };
+        let (first_visit, second_visit) = match below {
+            (None, None) => return first == second,
+            (Some(first), Some(second)) => (self.draft.visits.get(first), self.draft.visits.get(second)),
+            _ => return false,
+        };
+        if first.wrap != second.wrap {
+            return false;
+        }
+        let (Some(first), Some(second)) = (first_visit, second_visit) else { return false };
+        if std::ptr::eq(first, second) {
+            return true;
+        }
+        first.picks.iter().all(|((slot, _), pick)| {
+            second.picks.iter().all(|((other_slot, _), other)| {
+                let slots = (self.slot(first.layout, *slot), self.slot(second.layout, *other_slot));
+                let (Some(slot), Some(other_slot)) = slots else { return false };
+                slot.key != other_slot.key
+                    || pick.types.iter().all(|id| {
+                        other.types.iter().all(|other_id| {
+                            let types =
+                                (self.type_in(*id, subgraph, slot), self.type_in(*other_id, subgraph, other_slot));
+                            self.same_shape(types, (pick.below, other.below), subgraph)
+                        })
+                    })
+            })
+        })
+    }
+
+    fn slot(&self, layout: usize, slot: usize) -> Option<&'d SlotDraft> {
+        self.draft.layouts.get(layout)?.slots.get(slot)
+    }
+
+    /// Prints one field with what is below it, and notes how it is read.
+    fn unit(
+        &mut self,
+        unit: &Unit<'d>,
+        is_shared: bool,
+        (visit, subgraph): (&VisitDraft, SubgraphId),
+        known: Guard,
+        fields: &mut Vec<ReadField>,
+        gathered: &mut Gathered,
+    ) -> String {
+        let mut line = String::new();
+        let Some(call) = self.selections.call(unit.slot_draft.signature) else { return line };
+        if unit.key == call.name.as_str() {
+            let _ = write!(line, "{}{}", call.name, call.arguments);
+        } else {
+            let _ = write!(line, "{}: {}{}", unit.key, call.name, call.arguments);
+        }
+        gathered.variables.extend(call.variables.iter().cloned());
+        gathered.path.push(unit.key.clone());
+        let mut body = String::new();
+        let value = match unit.pick.below.and_then(|below| self.draft.visits.get(below)) {
+            None => ReadValue::Leaf,
+            Some(below) => ReadValue::Object(self.selection_set(below, subgraph, &mut body, gathered)),
+        };
+        if unit.key != unit.slot_draft.key {
+            gathered.renames.push(Rename { path: gathered.path.clone(), to: unit.slot_draft.key.clone() });
+        }
+        gathered.path.pop();
+        let read = ReadField {
+            key: unit.key.as_str().into(),
+            slot: SlotId::new(unit.slot),
+            types: is_shared.then(|| TypeSet::new(unit.types.clone())),
+            lists: unit.slot_draft.wrap.lists,
+            value,
+        };
+        // A slot is read once per key, however many fragments print it.
+        if !fields.contains(&read) {
+            fields.push(read);
+        }
+        let layout_guard = self.draft.layouts.get(visit.layout).map_or(ALWAYS, |layout| layout.guard);
+        let is_known = visit.ty.is_none() && layout_guard == ALWAYS && unit.pick.guard == known;
+        let guard = if unit.pick.internal || is_known { ALWAYS } else { unit.pick.guard };
+        self.guarded(&line, &body, guard, gathered)
+    }
+
+    /// A field under its condition. Alternatives are repeated for leaves; for objects that would repeat what is below, so
+    /// they are asked for always and not written to the client.
+    fn guarded(&self, line: &str, body: &str, guard: Guard, gathered: &mut Gathered) -> String {
+        let condition = self.selections.guards.get(guard);
+        if condition.any.len() > 1 && (condition.any.len() > 8 || !body.is_empty()) {
+            return format!(" {line}{body}");
+        }
+        let mut text = String::new();
+        for tests in &condition.any {
+            let mut used = [false; 2];
+            let (mut directives, mut open, mut close) = (String::new(), String::new(), String::new());
+            for test in tests {
+                let directive = if test.is { "include" } else { "skip" };
+                let applied = format!(" @{directive}(if: ${})", test.variable);
+                let taken = used.get_mut(usize::from(test.is));
+                if taken.is_some_and(|taken| std::mem::replace(taken, true)) {
+                    let _ = write!(open, " ...{applied} {{");
+                    close.push_str(" }");
+                } else {
+                    directives.push_str(&applied);
+                }
+                if let Ok(name) = Name::new(&test.variable) {
+                    gathered.variables.push(name);
+                }
+            }
+            let _ = write!(text, "{open} {line}{directives}{body}{close}");
+        }
+        text
+    }
+
+    /// The selection set below a field.
+    fn selection_set(&mut self, visit: &'d VisitDraft, subgraph: SubgraphId, text: &mut String, gathered: &mut Gathered) -> ReadId {
+        let Some(ty) = visit.ty else { return ReadId::new(0) };
+        let types = self.options.possible(ty, subgraph).clone();
+        let is_interface_object = self.options.is_interface_object(ty, subgraph);
+        let is_abstract = self.options.supergraph.get_type(ty).is_abstract() && !is_interface_object;
+        let mut fields = Vec::new();
+        text.push_str(" {");
+        let typename = visit.typename || is_abstract;
+        if typename {
+            text.push_str(" __typename");
+        }
+        let start = text.len();
+        let scope = Scope { ty: Some(ty), types };
+        self.fields(visit, subgraph, &scope, ALWAYS, text, &mut fields, gathered);
+        if text.len() == start && !typename {
+            text.push_str(" __typename");
+        }
+        text.push_str(" }");
+        let object_type = if is_abstract || is_interface_object { None } else { Some(ty) };
+        let typename = typename.then(|| "__typename".into());
+        self.reads.push(Read { layout: LayoutId::new(visit.layout), typename, object_type, fields })
+    }
+}
+
+/// Object types of the scope by the units printed in their fragments.
+fn group(units: &[Unit<'_>], printed: &[Option<String>], scope: &Scope) -> Vec<(Vec<TypeId>, Vec<usize>)> {
+    let mut groups: Vec<(Vec<TypeId>, Vec<usize>)> = Vec::new();
+    for id in scope.types.iter() {
+        let wants = |(index, unit): (usize, &Unit<'_>)| {
+            (printed.get(index).is_some_and(Option::is_some) && unit.types.contains(&id)).then_some(index)
+        };
+        let lines: Vec<usize> = units.iter().enumerate().filter_map(wants).collect();
+        match groups.iter_mut().find(|(_, known)| *known == lines) {
+            Some((types, _)) => types.push(id),
+            None => groups.push((vec![id], lines)),
+        }
+    }
+    groups
+}

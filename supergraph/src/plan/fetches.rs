@@ -1,0 +1,464 @@
+//! The draft of a plan: a solution laid out as rows, visits of them and fetches, before documents are printed.
+//!
+//! Input: the solution of the root. Output: [`Draft`]: one layout per response path with its slots, one visit per selection set of
+//! a fetch with the slots that it fills, one fetch per subgraph and stage of a layout. Cost: linear in the solution.
+//! Relies on `choose`; relied on by the passes, `document` and `rows`.
+
+use super::condition::{ALWAYS, Guard};
+use super::choose::{Chooser, Solution, Stage, Step, Visit};
+use super::options::Naming;
+use super::selections::{SelectedField, Selections, SetId, Signature};
+use super::shape::{TypeSet, Wrap};
+use crate::ids::{SubgraphId, TypeId};
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::collections::BTreeSet;
+
+/// A plan under construction.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Draft {
+    /// One per response path, and one per path that only keys and requirements use; the first is the root's.
+    pub layouts: Vec<LayoutDraft>,
+    /// One per selection set of a fetch document.
+    pub visits: Vec<VisitDraft>,
+    /// One per subgraph, stage and layout.
+    pub fetches: Vec<FetchDraft>,
+}
+
+/// A row layout.
+#[derive(Clone, Debug)]
+pub(super) struct LayoutDraft {
+    /// What the client selects; `None` for internal layouts.
+    pub set: Option<SetId>,
+    /// Layout and slot above.
+    pub parent: Option<(usize, usize)>,
+    /// Types of its objects.
+    pub types: TypeSet,
+    /// Its slots: the client's fields first.
+    pub slots: Vec<SlotDraft>,
+    /// When it can be there at all; never stronger than that.
+    pub guard: Guard,
+    /// Entity visits.
+    visits: Vec<usize>,
+}
+
+/// A slot of a layout.
+#[derive(Clone, Debug)]
+pub(super) struct SlotDraft {
+    /// Name in the merged answer; unlike that of any other slot for the same type.
+    pub key: String,
+    /// Field and arguments.
+    pub signature: Signature,
+    /// Types of the objects that it is for.
+    pub types: TypeSet,
+    /// The layout below.
+    pub below: Option<usize>,
+    /// Lists around its value.
+    pub wrap: Wrap,
+    /// Index of the client's field; `None` for internal slots.
+    pub client: Option<usize>,
+}
+
+/// A selection set of a fetch document.
+#[derive(Clone, Debug)]
+pub(super) struct VisitDraft {
+    /// The layout that it fills.
+    pub layout: usize,
+    /// The fetch.
+    pub fetch: usize,
+    /// Static type in the subgraph; `None` below `_entities` and at a root.
+    pub ty: Option<TypeId>,
+    /// `__typename` is needed.
+    pub typename: bool,
+    /// What is selected, by slot and static type below.
+    pub picks: IndexMap<(usize, Option<TypeId>), Pick, FxBuildHasher>,
+}
+
+/// A selected field.
+#[derive(Clone, Debug)]
+pub(super) struct Pick {
+    /// Types that it is selected on.
+    pub types: Vec<TypeId>,
+    /// When it is needed, given the selection set.
+    pub guard: Guard,
+    /// A key or a requirement needs it.
+    pub internal: bool,
+    /// Its selection set.
+    pub below: Option<usize>,
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+pub(super) struct FetchDraft {
+    /// Who is asked.
+    pub subgraph: SubgraphId,
+    /// Distance from the root.
+    pub stage: Stage,
+    /// Its topmost selection set.
+    pub visit: usize,
+    /// How objects enter; empty for a root.
+    pub arrivals: Vec<ArrivalDraft>,
+    /// Fetches that give what it needs.
+    pub after: BTreeSet<usize>,
+    /// When it is needed.
+    pub guard: Guard,
+}
+
+/// Objects of some types with one kind of representation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ArrivalDraft {
+    /// The types.
+    pub types: TypeSet,
+    /// How the type is named.
+    pub naming: Naming,
+    /// Field sets to be sent.
+    pub needs: Vec<SetId>,
+}
+
+/// Lays solutions out.
+pub(super) struct Drafter<'c, 'a, 's> {
+    /// The solver, for options and selection sets.
+    pub chooser: &'c mut Chooser<'a, 's>,
+    /// What has been laid out.
+    pub draft: Draft,
+    /// Selection sets that are parts of others, with the places of their fields there.
+    pub parts: FxHashMap<SetId, (SetId, Vec<usize>)>,
+    /// Added to every stage.
+    pub shift: Stage,
+    entered: FxHashMap<(usize, usize, TypeId), usize>,
+}
+
+impl LayoutDraft {
+    /// The slots that hold a field for each of these types, and the types without one.
+    pub fn slots_of(&self, signature: Signature, types: &TypeSet) -> (Vec<(usize, TypeSet)>, TypeSet) {
+        let mut found: Vec<(usize, Vec<TypeId>)> = Vec::new();
+        let mut missing = Vec::new();
+        for id in types.iter() {
+            match self.slots.iter().position(|slot| slot.signature == signature && slot.types.contains(id)) {
+                None => missing.push(id),
+                Some(slot) => match found.iter_mut().find(|(known, _)| *known == slot) {
+                    Some((_, types)) => types.push(id),
+                    None => found.push((slot, vec![id])),
+                },
+            }
+        }
+        (found.into_iter().map(|(slot, types)| (slot, TypeSet::new(types))).collect(), TypeSet::new(missing))
+    }
+}
+
+impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
+    /// A draft with the client's layouts.
+    pub fn new(chooser: &'c mut Chooser<'a, 's>, root: SetId) -> Self {
+        let mut drafter =
+            Self { chooser, draft: Draft::default(), parts: FxHashMap::default(), shift: 0, entered: FxHashMap::default() };
+        drafter.client_layouts(root);
+        drafter
+    }
+
+    /// One layout per selection set of the client, top down.
+    fn client_layouts(&mut self, root: SetId) {
+        let mut open = vec![(root, None, ALWAYS)];
+        while let Some((set, parent, guard)) = open.pop() {
+            let layout = self.draft.layouts.len();
+            if let Some((above, slot)) = parent
+                && let Some(slot) = self.slot_mut(above, slot)
+            {
+                slot.below = Some(layout);
+            }
+            let selection = self.chooser.selections.set(set).clone();
+            let types = self.chooser.selections.types(selection.types).clone();
+            self.draft.layouts.push(LayoutDraft { set: Some(set), parent, types, slots: Vec::new(), guard, visits: Vec::new() });
+            let mut below = Vec::new();
+            for (index, field) in selection.fields.iter().enumerate() {
+                let slot = self.push_slot(layout, field, field.key.to_string(), Some(index));
+                if let Some(set) = field.below {
+                    let guard = self.chooser.selections.guards.and_weak(guard, field.guard);
+                    below.push((set, Some((layout, slot)), guard));
+                }
+            }
+            open.extend(below.into_iter().rev());
+        }
+    }
+
+    fn push_slot(&mut self, layout: usize, field: &SelectedField, key: String, client: Option<usize>) -> usize {
+        let types = self.chooser.selections.types(field.types).clone();
+        let Some(layout) = self.draft.layouts.get_mut(layout) else { return 0 };
+        let (signature, wrap) = (field.signature, field.wrap);
+        layout.slots.push(SlotDraft { key, signature, types, below: None, wrap, client });
+        layout.slots.len() - 1
+    }
+
+    /// Lays out `solution` for the objects of `layout`, which are reached in these visits (by door; `None` if not used). Returns the
+    /// fetches that it uses.
+    pub fn place(&mut self, solution: &Solution, layout: usize, doors: &[Option<usize>]) -> BTreeSet<usize> {
+        let mut visits: Vec<Option<usize>> = doors.to_vec();
+        for visit in solution.visits.iter().skip(doors.len()) {
+            let made = visit.used.then(|| self.entity_visit(solution, layout, visit));
+            visits.push(made);
+        }
+        let mut suppliers: Vec<BTreeSet<usize>> = Vec::with_capacity(solution.steps.len());
+        for step in &solution.steps {
+            suppliers.push(self.step(solution, step, layout, &visits));
+        }
+        for (visit, made) in solution.visits.iter().zip(&visits).skip(doors.len()) {
+            let Some(fetch) = made.and_then(|made| self.draft.visits.get(made)).map(|visit| visit.fetch) else { continue };
+            for arrival in &visit.arrivals {
+                let inputs = arrival.inputs.iter().filter_map(|step| suppliers.get(*step)).flatten();
+                let after: Vec<usize> = inputs.copied().filter(|other| *other != fetch).collect();
+                if let Some(fetch) = self.draft.fetches.get_mut(fetch) {
+                    fetch.after.extend(after);
+                }
+            }
+        }
+        let mut all: BTreeSet<usize> = suppliers.into_iter().flatten().collect();
+        all.extend(visits.iter().flatten().filter_map(|visit| self.draft.visits.get(*visit)).map(|visit| visit.fetch));
+        all
+    }
+
+    /// Takes one step; returns the fetches that it uses.
+    fn step(
+        &mut self,
+        solution: &Solution,
+        step: &Step,
+        layout: usize,
+        visits: &[Option<usize>],
+    ) -> BTreeSet<usize> {
+        let made = |index: &usize| visits.get(*index).copied().flatten();
+        match step {
+            Step::Typename { visit, .. } => {
+                let Some(visit) = made(visit).and_then(|visit| self.draft.visits.get_mut(visit)) else {
+                    return BTreeSet::new();
+                };
+                visit.typename = true;
+                BTreeSet::from([visit.fetch])
+            }
+            Step::Leaf { class, set, field, visit } => {
+                let types = Chooser::types_of(&solution.classes, std::iter::once(*class));
+                let Some(visit) = made(visit) else { return BTreeSet::new() };
+                for (slot, types) in self.slots_for(layout, &types, *set, *field) {
+                    self.pick(visit, slot, &types, (*set, *field), None);
+                }
+                self.draft.visits.get(visit).map(|visit| visit.fetch).into_iter().collect()
+            }
+            Step::Object { classes, set, field, doors, solution: below } => {
+                let types = Chooser::types_of(&solution.classes, classes.iter().copied());
+                let parents: Vec<Option<usize>> = doors.iter().map(made).collect();
+                let mut all = BTreeSet::new();
+                for (slot, types) in self.slots_for(layout, &types, *set, *field) {
+                    all.extend(self.object(layout, (slot, types), (*set, *field), &parents, below));
+                }
+                all
+            }
+        }
+    }
+
+    /// Selects an object field in the doors that its solution uses and lays out what is below.
+    fn object(
+        &mut self,
+        layout: usize,
+        (slot, types): (usize, TypeSet),
+        from: (SetId, usize),
+        parents: &[Option<usize>],
+        below: &Solution,
+    ) -> BTreeSet<usize> {
+        let Some(child) = self.layout_below(layout, slot, from.0, from.1) else { return BTreeSet::new() };
+        let mut entered = vec![None; parents.len()];
+        for index in below.selected_doors(parents.len()) {
+            let ty = below.visits.get(index).and_then(|visit| visit.door);
+            let (Some(parent), Some(ty)) = (parents.get(index).copied().flatten(), ty) else { continue };
+            let visit = self.visit_below(parent, slot, child, ty);
+            self.pick(parent, slot, &types, from, Some((ty, visit)));
+            if let Some(place) = entered.get_mut(index) {
+                *place = Some(visit);
+            }
+        }
+        self.place(below, child, &entered)
+    }
+
+    /// Selects a slot in a visit.
+    fn pick(&mut self, visit: usize, slot: usize, types: &TypeSet, from: (SetId, usize), below: Option<(TypeId, usize)>) {
+        let layout = self.draft.visits.get(visit).and_then(|visit| self.draft.layouts.get(visit.layout));
+        let is_client = layout.is_some_and(|layout| layout.set.is_some() && layout.set == Some(self.whole(from).0));
+        let guard = if is_client { self.chooser.selections.field(from.0, from.1).map_or(ALWAYS, |field| field.guard) } else { ALWAYS };
+        let Some(visit) = self.draft.visits.get_mut(visit) else { return };
+        let key = (slot, below.map(|(ty, _)| ty));
+        match visit.picks.get_mut(&key) {
+            Some(pick) => {
+                pick.types.extend(types.iter());
+                pick.types.sort_unstable();
+                pick.types.dedup();
+                pick.guard = self.chooser.selections.guards.or_weak(pick.guard, guard);
+                pick.internal |= !is_client;
+            }
+            None => {
+                let pick =
+                    Pick { types: types.iter().collect(), guard, internal: !is_client, below: below.map(|(_, visit)| visit) };
+                visit.picks.insert(key, pick);
+            }
+        }
+    }
+
+    /// The selection set that a part belongs to, and the field's place there.
+    fn whole(&self, (set, field): (SetId, usize)) -> (SetId, usize) {
+        match self.parts.get(&set) {
+            Some((whole, places)) => (*whole, places.get(field).copied().unwrap_or(field)),
+            None => (set, field),
+        }
+    }
+
+    /// The slots of a field for these types: the client's own, those with the same value, or a new internal one.
+    fn slots_for(&mut self, layout: usize, types: &TypeSet, set: SetId, field: usize) -> Vec<(usize, TypeSet)> {
+        let (whole, place) = self.whole((set, field));
+        let Some(selected) = self.chooser.selections.field(set, field).cloned() else { return Vec::new() };
+        let Some(draft) = self.draft.layouts.get(layout) else { return Vec::new() };
+        if draft.set == Some(whole) {
+            let slot = draft.slots.iter().position(|slot| slot.client == Some(place));
+            return slot.map(|slot| (slot, types.clone())).into_iter().collect();
+        }
+        let (mut found, missing) = draft.slots_of(selected.signature, types);
+        if !missing.is_empty() {
+            found.push((self.internal_slot(layout, &selected, &missing), missing));
+        }
+        found
+    }
+
+    fn internal_slot(&mut self, layout: usize, selected: &SelectedField, types: &TypeSet) -> usize {
+        let Some(draft) = self.draft.layouts.get_mut(layout) else { return 0 };
+        let same = draft.slots.iter_mut().enumerate().find(|(_, slot)| slot.signature == selected.signature && slot.client.is_none());
+        if let Some((index, slot)) = same {
+            slot.types = TypeSet::new(slot.types.iter().chain(types.iter()).collect());
+            return index;
+        }
+        let mut key = selected.name.to_string();
+        let mut number = 1;
+        while draft.slots.iter().any(|slot| slot.key == key) {
+            key = format!("_{}_{number}", selected.name);
+            number += 1;
+        }
+        let slot = self.push_slot(layout, selected, key, None);
+        if let Some(slot) = self.slot_mut(layout, slot) {
+            slot.types = types.clone();
+        }
+        slot
+    }
+
+    /// The layout below a slot; made for an internal one.
+    fn layout_below(&mut self, layout: usize, slot: usize, set: SetId, field: usize) -> Option<usize> {
+        let below = self.chooser.selections.field(set, field)?.below?;
+        let types = self.chooser.selections.types(self.chooser.selections.set(below).types).clone();
+        if let Some(child) = self.slot_mut(layout, slot)?.below {
+            let child_draft = self.draft.layouts.get_mut(child)?;
+            if child_draft.set.is_none() && types.iter().any(|id| !child_draft.types.contains(id)) {
+                child_draft.types = TypeSet::new(child_draft.types.iter().chain(types.iter()).collect());
+            }
+            return Some(child);
+        }
+        let child = self.draft.layouts.len();
+        let parent = Some((layout, slot));
+        let guard = self.draft.layouts.get(layout)?.guard;
+        self.draft.layouts.push(LayoutDraft { set: None, parent, types, slots: Vec::new(), guard, visits: Vec::new() });
+        self.slot_mut(layout, slot)?.below = Some(child);
+        Some(child)
+    }
+
+    fn slot_mut(&mut self, layout: usize, slot: usize) -> Option<&mut SlotDraft> {
+        self.draft.layouts.get_mut(layout)?.slots.get_mut(slot)
+    }
+
+    /// The selection set below a slot in a visit.
+    fn visit_below(&mut self, parent: usize, slot: usize, layout: usize, ty: TypeId) -> usize {
+        if let Some(visit) = self.entered.get(&(parent, slot, ty)) {
+            return *visit;
+        }
+        let fetch = self.draft.visits.get(parent).map_or(0, |visit| visit.fetch);
+        let visit = self.draft.visits.len();
+        self.draft.visits.push(VisitDraft { layout, fetch, ty: Some(ty), typename: false, picks: IndexMap::default() });
+        self.entered.insert((parent, slot, ty), visit);
+        visit
+    }
+
+    /// The visit of a layout by a fetch of its own: one per subgraph and stage, unless representations contradict each other.
+    fn entity_visit(&mut self, solution: &Solution, layout: usize, visit: &Visit) -> usize {
+        let stage = visit.stage.saturating_add(self.shift);
+        let arrivals: Vec<ArrivalDraft> = visit
+            .arrivals
+            .iter()
+            .filter(|arrival| arrival.naming != Naming::Root)
+            .map(|arrival| ArrivalDraft {
+                types: Chooser::types_of(&solution.classes, std::iter::once(arrival.class)),
+                naming: arrival.naming,
+                needs: arrival.needs.clone(),
+            })
+            .collect();
+        let known = self.draft.layouts.get(layout).map_or(&[][..], |layout| &layout.visits);
+        let same = known.iter().copied().find(|known| {
+            let fetch = self.draft.visits.get(*known).and_then(|known| self.draft.fetches.get(known.fetch));
+            fetch.is_some_and(|fetch| {
+                fetch.subgraph == visit.subgraph
+                    && fetch.stage == stage
+                    && !contradict(self.chooser.selections, &fetch.arrivals, &arrivals)
+            })
+        });
+        let made = same.unwrap_or_else(|| self.push_fetch(layout, visit.subgraph, stage));
+        let fetch = self.draft.visits.get(made).map_or(0, |visit| visit.fetch);
+        if let Some(fetch) = self.draft.fetches.get_mut(fetch) {
+            for arrival in arrivals {
+                merge_arrival(&mut fetch.arrivals, arrival);
+            }
+        }
+        made
+    }
+
+    fn push_fetch(&mut self, layout: usize, subgraph: SubgraphId, stage: Stage) -> usize {
+        let (visit, fetch) = (self.draft.visits.len(), self.draft.fetches.len());
+        self.draft.visits.push(VisitDraft { layout, fetch, ty: None, typename: false, picks: IndexMap::default() });
+        self.draft.fetches.push(FetchDraft {
+            subgraph,
+            stage,
+            visit,
+            arrivals: Vec::new(),
+            after: BTreeSet::new(),
+            guard: ALWAYS,
+        });
+        if let Some(layout) = self.draft.layouts.get_mut(layout) {
+            layout.visits.push(visit);
+        }
+        visit
+    }
+}
+
+/// Adds an arrival: to one with the same types and naming, or of its own.
+fn merge_arrival(arrivals: &mut Vec<ArrivalDraft>, mut arrival: ArrivalDraft) {
+    if let Some(same) = arrivals.iter_mut().find(|known| known.types == arrival.types && known.naming == arrival.naming) {
+        let new: Vec<SetId> = arrival.needs.into_iter().filter(|need| !same.needs.contains(need)).collect();
+        same.needs.extend(new);
+        return;
+    }
+    // Types that are there already get what they lack; the others of the same arrival must not.
+    let mut rest = Vec::new();
+    for known in arrivals.iter_mut().filter(|known| known.naming == arrival.naming) {
+        let (both, only): (Vec<TypeId>, Vec<TypeId>) = known.types.iter().partition(|id| arrival.types.contains(*id));
+        if both.is_empty() {
+            continue;
+        }
+        let needs = known.needs.clone();
+        known.needs.extend(arrival.needs.iter().copied().filter(|need| !needs.contains(need)));
+        arrival.types = TypeSet::new(arrival.types.iter().filter(|id| !both.contains(id)).collect());
+        known.types = TypeSet::new(both);
+        if !only.is_empty() {
+            rest.push(ArrivalDraft { types: TypeSet::new(only), naming: known.naming, needs });
+        }
+    }
+    arrivals.extend(rest);
+    if !arrival.types.is_empty() {
+        arrivals.push(arrival);
+    }
+}
+
+/// Whether two lists of arrivals would send different values under one name for the same type.
+fn contradict(selections: &Selections<'_>, first: &[ArrivalDraft], second: &[ArrivalDraft]) -> bool {
+    first.iter().any(|a| {
+        let overlapping = second.iter().filter(|b| b.types.iter().any(|id| a.types.contains(id)));
+        overlapping.flat_map(|b| &b.needs).any(|need| a.needs.iter().any(|known| selections.differ(*known, *need)))
+    })
+}

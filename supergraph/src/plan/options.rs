@@ -1,0 +1,212 @@
+//! Who can resolve what: for each object type and subgraph, under which name the subgraph knows it, which fields it resolves
+//! there, with which requirement, and with which keys it is entered.
+//!
+//! `@external`, `@override` and its labels, `@provides` and `@interfaceObject` are applied here, so that `choose` only compares.
+//! Relies on `model`; relied on by `choose` and `fetches`. What depends on the schema alone is computed once per supergraph
+//! ([`Tables`]).
+
+use crate::ids::{Id, LabelId, SubgraphId, TypeId};
+use crate::model::field_set::{FieldSet, Selection};
+use crate::model::{FieldAt, Key, Supergraph, TypeKind};
+use crate::plan::shape::TypeSet;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// What planning knows of a supergraph beyond its model.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    /// Object types with the same number look the same to the planner in every respect but their name.
+    alike: Vec<u32>,
+}
+
+impl Tables {
+    /// Computes the tables of a supergraph.
+    pub fn new(supergraph: &Supergraph) -> Self {
+        let mut seen: FxHashMap<String, u32> = FxHashMap::default();
+        let mut alike = Vec::with_capacity(supergraph.types.len());
+        for (id, _) in supergraph.types.iter() {
+            let next = u32::try_from(seen.len()).unwrap_or(u32::MAX);
+            alike.push(*seen.entry(signature(supergraph, id)).or_insert(next));
+        }
+        Self { alike }
+    }
+
+    /// The number that alike types share.
+    pub(super) fn alike(&self, id: TypeId) -> u32 {
+        self.alike.get(id.index()).copied().unwrap_or(u32::MAX)
+    }
+}
+
+/// Everything about an object type that planning looks at, as text.
+fn signature(supergraph: &Supergraph, id: TypeId) -> String {
+    let ty = supergraph.get_type(id);
+    if ty.kind != TypeKind::Object {
+        return format!("#{}", id.index());
+    }
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    for (subgraph, at) in ty.subgraph_views() {
+        let _ = write!(text, "@{}", subgraph.index());
+        for key in &at.keys {
+            let _ = write!(text, " key {} {}", key.resolvable, set_text(supergraph, &key.fields));
+        }
+        for (other, there) in supergraph.types.iter() {
+            if there.is_abstract() && there.at(subgraph).is_some_and(|at| at.possible.contains(id)) {
+                let _ = write!(text, " in {}", other.index());
+            }
+        }
+    }
+    let _ = write!(text, " implements {:?}", ty.interfaces);
+    for (name, field) in &ty.fields {
+        let field = supergraph.field(*field);
+        let _ = write!(text, " {name}:{:?}", field.ty);
+        for (subgraph, at) in field.subgraph_views() {
+            let _ = write!(text, "@{} {:?} {} {} {:?}", subgraph.index(), at.ty, at.external, at.overridden, at.label);
+            for (what, set) in [("requires", &at.requires), ("provides", &at.provides)] {
+                if let Some(set) = set {
+                    let _ = write!(text, " {what} {}", set_text(supergraph, set));
+                }
+            }
+            if !at.context_arguments.is_empty() {
+                let _ = write!(text, " context {}", id.index());
+            }
+        }
+    }
+    text
+}
+
+fn set_text(supergraph: &Supergraph, set: &FieldSet) -> String {
+    let mut text = String::from("{");
+    for selection in &set.selections {
+        match selection {
+            Selection::Typename => text.push_str(" __typename"),
+            Selection::Field { field, arguments, below } => {
+                let _ = write!(text, " {} {arguments:?} {}", supergraph.field(*field).name, set_text(supergraph, below));
+            }
+            Selection::Fragment { on, below } => {
+                let _ = write!(text, " on {} {}", on.index(), set_text(supergraph, below));
+            }
+        }
+    }
+    text.push('}');
+    text
+}
+
+/// The supergraph as one request sees it: override labels are decided.
+#[derive(Clone, Copy)]
+pub(super) struct Options<'a> {
+    /// The supergraph.
+    pub supergraph: &'a Supergraph,
+    /// Its tables.
+    pub tables: &'a Tables,
+    /// Labels that are active.
+    pub labels: &'a FxHashSet<LabelId>,
+}
+
+/// How representations of a type name it for a subgraph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Naming {
+    /// No representation: the root type, entered freely.
+    Root,
+    /// By the object's own type, which must be known.
+    Concrete,
+    /// By the name of an interface (an interface object's, or one with a key).
+    Interface(TypeId),
+}
+
+impl<'a> Options<'a> {
+    /// The name under which `subgraph` knows objects of type `object`: the type itself, or an interface object's interface.
+    pub fn known_as(&self, object: TypeId, subgraph: SubgraphId) -> Option<TypeId> {
+        let ty = self.supergraph.get_type(object);
+        if ty.subgraphs.contains(subgraph) {
+            return Some(object);
+        }
+        ty.interfaces.iter().copied().find(|id| self.is_interface_object(*id, subgraph))
+    }
+
+    /// Whether `subgraph` defines this interface as an object type.
+    pub fn is_interface_object(&self, id: TypeId, subgraph: SubgraphId) -> bool {
+        self.supergraph.get_type(id).interface_object_in.contains(subgraph)
+    }
+
+    /// Object types that a value of type `id` may have in `subgraph`.
+    pub fn possible(&self, id: TypeId, subgraph: SubgraphId) -> &'a TypeSet {
+        let ty = self.supergraph.get_type(id);
+        match ty.at(subgraph) {
+            Some(at) if ty.is_abstract() && !at.interface_object => &at.possible,
+            _ => &ty.possible,
+        }
+    }
+
+    /// Field `name` of `object` as `subgraph` has it, if the labels leave it there.
+    pub fn field(&self, object: TypeId, subgraph: SubgraphId, name: &str) -> Option<&'a FieldAt> {
+        let field = self.supergraph.field_of(self.known_as(object, subgraph)?, name)?;
+        let at = self.supergraph.field(field).at(subgraph)?;
+        at.label.is_none_or(|(label, active)| self.labels.contains(&label) == active).then_some(at)
+    }
+
+    /// The same, if the subgraph resolves it without being provided by a parent.
+    pub fn resolved(&self, object: TypeId, subgraph: SubgraphId, name: &str) -> Option<&'a FieldAt> {
+        self.field(object, subgraph, name).filter(|at| !at.external && !at.overridden)
+    }
+
+    /// The same, if it needs nothing in the representation.
+    pub fn plain(&self, object: TypeId, subgraph: SubgraphId, name: &str) -> Option<&'a FieldAt> {
+        self.resolved(object, subgraph, name).filter(|at| at.requires.is_none() && at.context_arguments.is_empty())
+    }
+
+    /// What the field requires in this subgraph.
+    pub fn requirement(&self, object: TypeId, subgraph: SubgraphId, name: &str) -> Option<&'a Arc<FieldSet>> {
+        self.resolved(object, subgraph, name)?.requires.as_ref()
+    }
+
+    /// The ways into `subgraph` for objects of this type, each with the key it takes.
+    pub fn entries(&self, object: TypeId, subgraph: SubgraphId, type_known: bool) -> Vec<(Naming, &'a Key)> {
+        let mut entries = Vec::new();
+        let mut add = |naming, id: TypeId| {
+            let keys = self.supergraph.get_type(id).at(subgraph).map_or(&[][..], |at| &at.keys);
+            entries.extend(keys.iter().filter(|key| key.resolvable).map(|key| (naming, key)));
+        };
+        match self.known_as(object, subgraph) {
+            Some(name) if name != object => add(Naming::Interface(name), name),
+            Some(_) => {
+                add(Naming::Concrete, object);
+                if !type_known {
+                    for id in &self.supergraph.get_type(object).interfaces {
+                        add(Naming::Interface(*id), *id);
+                    }
+                }
+            }
+            None => {}
+        }
+        entries
+    }
+}
+
+/// What a set of provided field sets says about field `name` of `object`: `None` if it is not provided, else what is provided
+/// below it.
+pub(super) fn provided<'a>(
+    supergraph: &Supergraph,
+    sets: &[&'a FieldSet],
+    object: TypeId,
+    name: &str,
+) -> Option<Vec<&'a FieldSet>> {
+    let mut found: Option<Vec<&'a FieldSet>> = None;
+    let mut open: Vec<&'a FieldSet> = sets.to_vec();
+    while let Some(set) = open.pop() {
+        for selection in &set.selections {
+            match selection {
+                Selection::Field { field, below, .. } if supergraph.field(*field).name == name => {
+                    let list = found.get_or_insert_with(Vec::new);
+                    if !below.selections.is_empty() {
+                        list.push(below);
+                    }
+                }
+                Selection::Fragment { on, below } if supergraph.get_type(*on).possible.contains(object) => open.push(below),
+                _ => {}
+            }
+        }
+    }
+    found
+}

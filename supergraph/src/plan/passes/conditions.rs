@@ -1,0 +1,43 @@
+//! Conditions of fetches: a fetch is left out when nothing that it gives is wanted.
+//!
+//! What the client selects in the topmost selection set of a fetch says when it is wanted; a key or required field is wanted when a
+//! fetch that waits for it is. The result may be weaker than the truth, never stronger.
+
+use crate::plan::condition::{ALWAYS, Guard, Guards};
+use crate::plan::fetches::Draft;
+
+/// Fills in the condition of every fetch.
+pub(in crate::plan) fn hoist(draft: &mut Draft, guards: &mut Guards) {
+    let mut order: Vec<usize> = (0..draft.fetches.len()).collect();
+    order.sort_by_key(|index| std::cmp::Reverse(draft.fetches.get(*index).map(|fetch| fetch.stage)));
+    for index in order {
+        let guard = wanted(draft, guards, index);
+        if let Some(fetch) = draft.fetches.get_mut(index) {
+            fetch.guard = guard;
+        }
+    }
+}
+
+/// When a fetch is wanted, given that this is known of all that wait for it.
+fn wanted(draft: &Draft, guards: &mut Guards, index: usize) -> Guard {
+    let Some(visit) = draft.fetches.get(index).and_then(|fetch| draft.visits.get(fetch.visit)) else { return ALWAYS };
+    let layout = draft.layouts.get(visit.layout).map_or(ALWAYS, |layout| layout.guard);
+    let mut all: Option<Guard> = None;
+    let add = |guards: &mut Guards, all: Option<Guard>, guard: Guard| Some(all.map_or(guard, |all| guards.or_weak(all, guard)));
+    for pick in visit.picks.values().filter(|pick| !pick.internal) {
+        let guard = guards.and_weak(layout, pick.guard);
+        all = add(guards, all, guard);
+    }
+    let has_internal = visit.typename || visit.picks.values().any(|pick| pick.internal);
+    if has_internal {
+        let waiting: Vec<Guard> =
+            draft.fetches.iter().filter(|fetch| fetch.after.contains(&index)).map(|fetch| fetch.guard).collect();
+        if waiting.is_empty() {
+            all = add(guards, all, layout);
+        }
+        for guard in waiting {
+            all = add(guards, all, guard);
+        }
+    }
+    all.unwrap_or(layout)
+}

@@ -1,0 +1,131 @@
+//! The rows of a plan: the client's layouts as the executor writes them, and the introspection part.
+//!
+//! Relied on by `assemble`.
+
+use super::assemble::{Conditions, Ready, empty_shape};
+use super::fetches::{LayoutDraft, SlotDraft};
+use super::shape::{Layout, LeafKind, OutputField, OutputValue, PathElement, Shape, TypeSet, Wrap};
+use super::{Introspection, introspect};
+use crate::ids::{EnumId, Id, LayoutId, SlotId, TypeId};
+use crate::model::TypeKind;
+use rustc_hash::FxHashMap;
+
+/// Layouts of a draft, in its order.
+pub(super) fn layouts(ready: &Ready<'_, '_>, conditions: &mut Conditions<'_>) -> Shape {
+    let mut shape = empty_shape();
+    let mut enums = FxHashMap::default();
+    for (index, draft) in ready.draft.layouts.iter().enumerate() {
+        let fields = draft
+            .slots
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, slot_draft)| output(ready, draft, (slot, slot_draft), &mut shape, &mut enums, conditions))
+            .collect();
+        let mut types = draft.types.iter();
+        let object_type = types.next().filter(|_| types.next().is_none());
+        let visible = draft.types.iter().filter(|id| !ready.options.supergraph.get_type(*id).inaccessible);
+        let layout = Layout {
+            slots: draft.slots.len(),
+            path: path(ready, index),
+            object_type,
+            possible: TypeSet::new(visible.collect()),
+            fields,
+        };
+        shape.layouts.push(layout);
+    }
+    shape
+}
+
+/// A client field as it is written.
+fn output(
+    ready: &Ready<'_, '_>,
+    layout: &LayoutDraft,
+    (slot, draft): (usize, &SlotDraft),
+    shape: &mut Shape,
+    enums: &mut FxHashMap<TypeId, EnumId>,
+    conditions: &mut Conditions<'_>,
+) -> Option<OutputField> {
+    let field = ready.selections.field(layout.set?, draft.client?)?;
+    let value = if field.is_typename() {
+        OutputValue::Typename
+    } else if let Some(below) = draft.below {
+        OutputValue::Object(LayoutId::new(below))
+    } else {
+        OutputValue::Leaf(leaf(ready, field.named, shape, enums, field.name.starts_with("__")))
+    };
+    let types = (draft.types != layout.types).then(|| draft.types.clone());
+    Some(OutputField {
+        key: field.key.as_str().into(),
+        slot: SlotId::new(slot),
+        types,
+        condition: conditions.get(field.guard),
+        wrap: field.wrap,
+        value,
+    })
+}
+
+/// What JSON a leaf of this type may be.
+fn leaf(
+    ready: &Ready<'_, '_>,
+    named: TypeId,
+    shape: &mut Shape,
+    enums: &mut FxHashMap<TypeId, EnumId>,
+    is_introspection: bool,
+) -> LeafKind {
+    let ty = ready.options.supergraph.get_type(named);
+    match (ty.kind, ty.name.as_str()) {
+        _ if is_introspection => LeafKind::Any,
+        (TypeKind::Enum, _) => LeafKind::Enum(*enums.entry(named).or_insert_with(|| {
+            let visible = ty.values.iter().filter(|(_, value)| !value.inaccessible);
+            let mut values: Vec<Box<str>> = visible.map(|(name, _)| name.as_str().into()).collect();
+            values.sort_unstable();
+            shape.enums.push(values)
+        })),
+        (_, "Int") => LeafKind::Int,
+        (_, "Float") => LeafKind::Float,
+        (_, "String") => LeafKind::String,
+        (_, "Boolean") => LeafKind::Boolean,
+        (_, "ID") => LeafKind::Id,
+        _ => LeafKind::Any,
+    }
+}
+
+/// Where a layout stands.
+fn path(ready: &Ready<'_, '_>, layout: usize) -> Vec<PathElement> {
+    let mut path = Vec::new();
+    let mut next = ready.draft.layouts.get(layout).and_then(|layout| layout.parent);
+    while let Some((above, slot)) = next {
+        let Some(layout) = ready.draft.layouts.get(above) else { break };
+        let Some(slot) = layout.slots.get(slot) else { break };
+        path.extend(std::iter::repeat_n(PathElement::Items, usize::from(slot.wrap.lists)));
+        path.push(PathElement::Field(slot.key.as_str().into()));
+        next = layout.parent;
+    }
+    path.reverse();
+    path
+}
+
+/// The introspection fields at the root; their slots are read as they stand.
+pub(super) fn introspection(ready: &Ready<'_, '_>, shape: &mut Shape) -> Option<Introspection> {
+    let root = ready.draft.layouts.first()?;
+    let set = root.set?;
+    let mut slots = Vec::new();
+    for (slot, draft) in root.slots.iter().enumerate() {
+        let Some(field) = draft.client.and_then(|index| ready.selections.field(set, index)) else { continue };
+        if field.name.starts_with("__") && !field.is_typename() {
+            slots.push((Box::from(field.key.as_str()), SlotId::new(slot)));
+        }
+    }
+    if slots.is_empty() {
+        return None;
+    }
+    // What introspection gives is complete already, so nothing is checked when it is written.
+    if let Some(layout) = shape.layouts.get_mut(LayoutId::new(0)) {
+        for field in &mut layout.fields {
+            if slots.iter().any(|(_, slot)| *slot == field.slot) {
+                field.wrap = Wrap { lists: 0, non_null: 0 };
+            }
+        }
+    }
+    Some(Introspection { document: introspect::document(ready.operation), slots })
+}

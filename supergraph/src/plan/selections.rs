@@ -1,0 +1,388 @@
+//! Normalised selection sets: for each response path, its fields merged by response key and by the object types they apply to.
+//!
+//! Input: the lists of an operation (`operation`) or of a field set. Output: an arena of [`SelectionSet`]s, of which each field
+//! says for which object types it holds, under which condition, and what is selected below. Cost: for each selection set, the
+//! selections that reach it times the object types they tell apart; a fragment is visited once per set of types and condition.
+//! ```text
+//! { a { x } ... on T { a { y } } }   on T | U   =>   a (T) { x y }   a (U) { x }
+//! ```
+//! Relied on by `choose` and `fetches`. Spec: <https://spec.graphql.org/September2025/#sec-Collect-Fields>
+
+use super::condition::{ALWAYS, Guard, Guards};
+use super::operation::{ListId, Lists, MAX_DEPTH, Raw, RawField};
+use super::{PlanError, Test};
+use crate::ids::TypeId;
+use crate::model::Supergraph;
+use crate::model::field_set::FieldSet;
+use crate::plan::shape::{TypeSet, Wrap};
+use apollo_compiler::Name;
+use indexmap::{IndexMap, IndexSet};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use std::sync::Arc;
+
+/// Most fields of all selection sets together.
+const MAX_FIELDS: usize = 200_000;
+
+/// Most visits of selections while collecting.
+const MAX_VISITS: usize = 5_000_000;
+
+/// A selection set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct SetId(pub u32);
+
+/// An interned set of object types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct TypesId(u32);
+
+/// An interned field name with arguments: fields of one object with the same signature have the same value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Signature(u32);
+
+/// The fields wanted of the objects at one response path.
+#[derive(Clone, Debug)]
+pub(super) struct SelectionSet {
+    /// Object types that may stand here.
+    pub types: TypesId,
+    /// In the order of their first appearance.
+    pub fields: Vec<SelectedField>,
+}
+
+/// One field of a selection set.
+#[derive(Clone, Debug)]
+pub(super) struct SelectedField {
+    /// Response key.
+    pub key: Name,
+    /// Field name.
+    pub name: Name,
+    /// Name and arguments.
+    pub signature: Signature,
+    /// Object types it applies to.
+    pub types: TypesId,
+    /// When it is included, given that the selection set is there.
+    pub guard: Guard,
+    /// Its lists and nullability.
+    pub wrap: Wrap,
+    /// Its named type.
+    pub named: TypeId,
+    /// What is selected of it.
+    pub below: Option<SetId>,
+}
+
+impl SelectedField {
+    /// Whether it is `__typename`.
+    pub fn is_typename(&self) -> bool {
+        self.name == "__typename"
+    }
+}
+
+/// Name, arguments and variables of a signature.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Call {
+    /// Field name.
+    pub name: Name,
+    /// Arguments as text.
+    pub arguments: Arc<str>,
+    /// Variables in the arguments.
+    pub variables: Arc<[Name]>,
+}
+
+/// The selection sets of one planning run.
+pub(super) struct Selections<'a> {
+    /// The supergraph.
+    pub supergraph: &'a Supergraph,
+    /// All conditions.
+    pub guards: Guards,
+    lists: Lists,
+    sets: Vec<SelectionSet>,
+    types: IndexSet<TypeSet, FxBuildHasher>,
+    calls: IndexSet<Call, FxBuildHasher>,
+    narrowed: FxHashMap<(TypesId, TypeId), TypesId>,
+    field_sets: FxHashMap<(usize, TypeId), SetId>,
+    budget: Budget,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Budget {
+    fields: usize,
+    visits: usize,
+}
+
+/// Where a selection set's selections come from: lists, each under a condition.
+type Sources = Vec<(ListId, Guard)>;
+
+/// One appearance of a field.
+struct Appearance {
+    field: RawField,
+    types: TypesId,
+    guard: Guard,
+}
+
+/// A selection set that is still to be collected.
+struct Open {
+    id: SetId,
+    named: TypeId,
+    sources: Sources,
+    depth: usize,
+}
+
+impl<'a> Selections<'a> {
+    /// An arena with the lists of an operation.
+    pub fn new(supergraph: &'a Supergraph, lists: Lists) -> Self {
+        Self {
+            supergraph,
+            guards: Guards::default(),
+            lists,
+            sets: Vec::new(),
+            types: IndexSet::default(),
+            calls: IndexSet::default(),
+            narrowed: FxHashMap::default(),
+            field_sets: FxHashMap::default(),
+            budget: Budget::default(),
+        }
+    }
+
+    /// The selection set with this id.
+    pub fn set(&self, id: SetId) -> &SelectionSet {
+        static NOTHING: SelectionSet = SelectionSet { types: TypesId(u32::MAX), fields: Vec::new() };
+        self.sets.get(id.0 as usize).unwrap_or(&NOTHING)
+    }
+
+    /// Field `index` of a selection set.
+    pub fn field(&self, set: SetId, index: usize) -> Option<&SelectedField> {
+        self.set(set).fields.get(index)
+    }
+
+    /// The object types of an interned set.
+    pub fn types(&self, id: TypesId) -> &TypeSet {
+        static NOTHING: TypeSet = TypeSet::empty();
+        self.types.get_index(id.0 as usize).unwrap_or(&NOTHING)
+    }
+
+    /// The name and arguments of a signature.
+    pub fn call(&self, signature: Signature) -> Option<&Call> {
+        self.calls.get_index(signature.0 as usize)
+    }
+
+    /// Interns a set of object types.
+    pub fn intern(&mut self, types: TypeSet) -> TypesId {
+        let (index, _) = self.types.insert_full(types);
+        TypesId(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
+    /// Collects the selection set of an operation's root, and all below.
+    pub fn collect_root(&mut self, root: TypeId, list: ListId) -> Result<SetId, PlanError> {
+        self.collect(root, vec![(list, ALWAYS)])
+    }
+
+    /// The selection set of a field set on objects of one type; the same field set is collected once.
+    pub fn field_set(&mut self, set: &Arc<FieldSet>, on: TypeId) -> Result<SetId, PlanError> {
+        let key = (Arc::as_ptr(set) as usize, on);
+        if let Some(id) = self.field_sets.get(&key) {
+            return Ok(*id);
+        }
+        let list = self.lists.add_field_set(self.supergraph, set);
+        let id = self.collect(on, vec![(list, ALWAYS)])?;
+        self.field_sets.insert(key, id);
+        Ok(id)
+    }
+
+    /// Whether two selection sets name the same field with different arguments, here or below.
+    pub fn differ(&self, first: SetId, second: SetId) -> bool {
+        self.set(first).fields.iter().any(|a| {
+            self.set(second).fields.iter().filter(|b| b.name == a.name).any(|b| {
+                a.signature != b.signature || matches!((a.below, b.below), (Some(a), Some(b)) if a != b && self.differ(a, b))
+            })
+        })
+    }
+
+    /// A selection set with some of the fields of another.
+    pub fn part(&mut self, whole: SetId, fields: &[usize]) -> SetId {
+        let set = self.set(whole);
+        let types = set.types;
+        let fields = fields.iter().filter_map(|index| set.fields.get(*index).cloned()).collect();
+        self.sets.push(SelectionSet { types, fields });
+        SetId(u32::try_from(self.sets.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    fn collect(&mut self, named: TypeId, sources: Sources) -> Result<SetId, PlanError> {
+        let first = self.reserve(named);
+        let mut open = vec![Open { id: first, named, sources, depth: 0 }];
+        while let Some(next) = open.pop() {
+            if next.depth > MAX_DEPTH {
+                return Err(PlanError::TooDeep);
+            }
+            let types = self.set(next.id).types;
+            let appearances = self.appearances(types, &next.sources)?;
+            let fields = self.merge(next.named, appearances, next.depth, &mut open)?;
+            self.budget.fields += fields.len();
+            if self.budget.fields > MAX_FIELDS {
+                return Err(PlanError::TooLarge);
+            }
+            if let Some(set) = self.sets.get_mut(next.id.0 as usize) {
+                set.fields = fields;
+            }
+        }
+        Ok(first)
+    }
+
+    fn reserve(&mut self, named: TypeId) -> SetId {
+        let types = self.intern(self.supergraph.get_type(named).possible.clone());
+        self.sets.push(SelectionSet { types, fields: Vec::new() });
+        SetId(u32::try_from(self.sets.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// Every field of the sources with its types and condition, in document order, by response key.
+    fn appearances(&mut self, types: TypesId, sources: &Sources) -> Result<IndexMap<Name, Vec<Appearance>, FxBuildHasher>, PlanError> {
+        let mut found: IndexMap<Name, Vec<Appearance>, FxBuildHasher> = IndexMap::default();
+        let mut visited = FxHashSet::default();
+        // A stack instead of recursion: fragments may be nested as deep as the client likes.
+        let mut stack: Vec<(ListId, usize, TypesId, Guard)> = Vec::new();
+        for (list, guard) in sources.iter().rev() {
+            stack.push((*list, 0, types, *guard));
+        }
+        while let Some((list, index, types, guard)) = stack.pop() {
+            let Some(selection) = self.lists.get(list).get(index).cloned() else { continue };
+            stack.push((list, index + 1, types, guard));
+            self.budget.visits += 1;
+            if self.budget.visits > MAX_VISITS {
+                return Err(PlanError::TooLarge);
+            }
+            match selection {
+                Raw::Field(field, tests) => {
+                    if let Some(guard) = self.guards.and_tests(guard, &tests) {
+                        found.entry(field.key.clone()).or_default().push(Appearance { field, types, guard });
+                    }
+                }
+                Raw::Fragment { on, tests, below } => {
+                    let types = on.map_or(types, |on| self.narrow(types, on));
+                    let Some(guard) = self.guards.and_tests(guard, &tests) else { continue };
+                    let seen = visited.contains(&(below, types, ALWAYS)) || !visited.insert((below, types, guard));
+                    if !seen && !self.types(types).is_empty() {
+                        stack.push((below, 0, types, guard));
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Object types of `types` that are possible for `on`.
+    fn narrow(&mut self, types: TypesId, on: TypeId) -> TypesId {
+        if let Some(id) = self.narrowed.get(&(types, on)) {
+            return *id;
+        }
+        let possible = &self.supergraph.get_type(on).possible;
+        let kept = self.types(types).iter().filter(|id| possible.contains(*id)).collect();
+        let id = self.intern(TypeSet::new(kept));
+        self.narrowed.insert((types, on), id);
+        id
+    }
+
+    /// One field per response key and group of object types with the same appearances and the same type of the field.
+    fn merge(
+        &mut self,
+        named: TypeId,
+        appearances: IndexMap<Name, Vec<Appearance>, FxBuildHasher>,
+        depth: usize,
+        open: &mut Vec<Open>,
+    ) -> Result<Vec<SelectedField>, PlanError> {
+        let mut fields = Vec::new();
+        for (key, list) in appearances {
+            for (types, chosen) in self.groups(&list) {
+                let members: Vec<&Appearance> = chosen.iter().filter_map(|index| list.get(*index)).collect();
+                if let Some(field) = self.merge_group(named, &key, types, &members, open, depth) {
+                    fields.push(field);
+                }
+            }
+        }
+        Ok(fields)
+    }
+
+    /// Object types by the appearances that apply to them and the field's type there.
+    fn groups(&mut self, list: &[Appearance]) -> Vec<(TypesId, Vec<usize>)> {
+        let mut groups: IndexMap<(Vec<usize>, Wrap, TypeId), Vec<TypeId>, FxBuildHasher> = IndexMap::default();
+        let mut all: Vec<TypeId> = Vec::new();
+        let mut sets: Vec<TypesId> = list.iter().map(|appearance| appearance.types).collect();
+        sets.dedup();
+        for set in &sets {
+            all.extend(self.types(*set).iter());
+        }
+        all.sort_unstable();
+        all.dedup();
+        for id in all {
+            let applying: Vec<usize> = list
+                .iter()
+                .enumerate()
+                .filter(|(_, appearance)| sets.len() == 1 || self.types(appearance.types).contains(id))
+                .map(|(index, _)| index)
+                .collect();
+            let Some(first) = applying.first().and_then(|index| list.get(*index)) else { continue };
+            let (wrap, named) = self.type_of(id, &first.field.name);
+            groups.entry((applying, wrap, named)).or_default().push(id);
+        }
+        groups.into_iter().map(|((chosen, ..), types)| (self.intern(TypeSet::new(types)), chosen)).collect()
+    }
+
+    fn merge_group(
+        &mut self,
+        parent: TypeId,
+        key: &Name,
+        types: TypesId,
+        members: &[&Appearance],
+        open: &mut Vec<Open>,
+        depth: usize,
+    ) -> Option<SelectedField> {
+        let first = members.first()?;
+        let guard = members.iter().skip(1).fold(first.guard, |guard, member| self.guards.or(guard, member.guard));
+        let one = self.types(types).iter().next().unwrap_or(parent);
+        let (wrap, named) = self.type_of(one, &first.field.name);
+        let alike = members.iter().all(|member| member.guard == first.guard);
+        let mut sources: Sources = Vec::new();
+        for member in members {
+            let Some(list) = member.field.below else { continue };
+            let source = (list, if alike { ALWAYS } else { member.guard });
+            if !sources.contains(&source) {
+                sources.push(source);
+            }
+        }
+        let introspects = first.field.name.starts_with("__");
+        let below = (!sources.is_empty() && !introspects).then(|| {
+            let id = self.reserve(named);
+            open.push(Open { id, named, sources, depth: depth + 1 });
+            id
+        });
+        let call = Call {
+            name: first.field.name.clone(),
+            arguments: first.field.arguments.clone(),
+            variables: first.field.variables.clone(),
+        };
+        let (index, _) = self.calls.insert_full(call);
+        Some(SelectedField {
+            key: key.clone(),
+            name: first.field.name.clone(),
+            signature: Signature(u32::try_from(index).unwrap_or(u32::MAX)),
+            types,
+            guard,
+            wrap,
+            named,
+            below,
+        })
+    }
+
+    /// Lists, nullability and named type of a field of an object type.
+    fn type_of(&self, object: TypeId, name: &str) -> (Wrap, TypeId) {
+        match self.supergraph.field_of(object, name) {
+            Some(field) => {
+                let ty = self.supergraph.field(field).ty;
+                (ty.wrap, ty.named)
+            }
+            None => (Wrap { lists: 0, non_null: 1 }, object),
+        }
+    }
+}
+
+/// Whether a condition is made of these tests only; used by tests.
+#[cfg(test)]
+pub(super) fn holds(tests: &[Vec<Test>], values: &[(&str, bool)]) -> bool {
+    tests.iter().any(|all| all.iter().all(|test| values.iter().any(|(name, value)| *name == &*test.variable && *value == test.is)))
+}
