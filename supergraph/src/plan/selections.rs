@@ -10,7 +10,7 @@
 
 use super::condition::{ALWAYS, Guard, Guards};
 use super::operation::{ListId, Lists, MAX_DEPTH, Raw, RawField};
-use super::{PlanError, Test};
+use super::PlanError;
 use crate::ids::TypeId;
 use crate::model::Supergraph;
 use crate::model::field_set::FieldSet;
@@ -379,10 +379,4 @@ impl<'a> Selections<'a> {
             None => (Wrap { lists: 0, non_null: 1 }, object),
         }
     }
-}
-
-/// Whether a condition is made of these tests only; used by tests.
-#[cfg(test)]
-pub(super) fn holds(tests: &[Vec<Test>], values: &[(&str, bool)]) -> bool {
-    tests.iter().any(|all| all.iter().all(|test| values.iter().any(|(name, value)| *name == &*test.variable && *value == test.is)))
 }

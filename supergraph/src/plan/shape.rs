@@ -113,7 +113,7 @@ pub struct Read {
 }
 
 /// One field of a subgraph's answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadField {
     /// Response key in the answer.
     pub key: Box<str>,
