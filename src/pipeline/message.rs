@@ -17,11 +17,11 @@ use crate::{
 /// 400, 405 or 417.
 pub fn check(exchange: &mut Exchange) -> Result<(), Error> {
     let headers = &exchange.headers;
-    if exchange.version <= Version::HTTP_11
-        && headers.contains_key(header::TRANSFER_ENCODING)
-        && headers.contains_key(header::CONTENT_LENGTH)
-    {
-        return Err(closing("both Content-Length and Transfer-Encoding are given"));
+    // Where a Content-Length stood beside it, hyper has dropped that, so what goes on has one reading.
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let is_chunked = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if !is_chunked || codings.next().is_some() {
+        return Err(closing("the only transfer coding is chunked"));
     }
     if matches!(exchange.method, Method::CONNECT | Method::TRACE) {
         let nothing = HeaderValue::from_static("");

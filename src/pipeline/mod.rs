@@ -201,3 +201,6 @@ fn complete(exchange: &mut Exchange, route: Option<&Route>, response: &mut Respo
 fn late() -> Error {
     Error::new(ErrorKind::DeadlineExceeded, "the deadline of the exchange passed")
 }
+
+#[cfg(test)]
+mod tests;

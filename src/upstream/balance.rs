@@ -209,7 +209,7 @@ mod tests {
     fn the_round_is_smooth_and_exact() {
         assert_eq!(*smooth(&[5, 1, 1]), [0, 0, 1, 0, 2, 0, 0]);
         assert_eq!(*smooth(&[1, 1, 1]), [0, 1, 2]);
-        assert_eq!(*smooth(&[90, 10]), [0, 0, 0, 0, 1, 0, 0, 0, 0, 0]);
+        assert_eq!(*smooth(&[90, 10]), [0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
         assert_eq!(*smooth(&[2, 0]), [0]);
         assert!(smooth(&[u32::MAX, 1]).len() <= LONGEST_ROUND as usize + 2);
     }
