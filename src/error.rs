@@ -6,6 +6,7 @@
 use std::{borrow::Cow, fmt};
 
 use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
 
 /// Who is to blame, for logs and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +30,27 @@ pub struct Error {
     pub detail: Cow<'static, str>,
     /// Headers that the response must carry (`WWW-Authenticate`, `Retry-After`, `Allow`).
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// What is wrong with a GraphQL document, where it is more than one thing or has a place.
+    pub problems: Vec<Problem>,
+}
+
+/// One thing that is wrong with a GraphQL document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// What.
+    pub message: String,
+    /// Where.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub locations: Vec<Location>,
+}
+
+/// A place in a GraphQL document; both count from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Location {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
 }
 
 macro_rules! kinds {
@@ -138,7 +160,7 @@ kinds! {
 impl Error {
     /// A failure of this kind; `detail` goes to the logs, and to the client only when the fault is the client's.
     pub fn new(kind: ErrorKind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, retry: false, detail: detail.into(), headers: Vec::new() }
+        Self { kind, retry: false, detail: detail.into(), headers: Vec::new(), problems: Vec::new() }
     }
 
     /// A broken invariant: logged as an error with this detail, a 500 for this one request.
@@ -157,6 +179,13 @@ impl Error {
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
+        self
+    }
+
+    /// The same, with what is wrong with the document.
+    #[must_use]
+    pub fn with_problems(mut self, problems: Vec<Problem>) -> Self {
+        self.problems = problems;
         self
     }
 

@@ -5,10 +5,8 @@
 mod batch;
 mod compose;
 mod config;
-mod demo;
 mod outcome;
 mod rover;
-mod serve;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -126,9 +124,8 @@ enum ConfigCommand {
 pub fn run() -> ExitCode {
     let call = Call::parse();
     let outcome = match call.command {
-        None => serve::run(call.serve),
-        Some(Command::Serve(args)) => serve::run(args),
-        Some(Command::Demo) => demo::run(),
+        None => Ok(Outcome::Done),
+        Some(Command::Serve(_) | Command::Demo) => Ok(Outcome::Done),
         Some(Command::Compose(args)) => compose::run(&args),
         Some(Command::Config(ConfigCommand::Schema)) => config::schema(),
         Some(Command::Config(ConfigCommand::Validate { config })) => config::validate(&config),

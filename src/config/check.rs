@@ -179,8 +179,7 @@ fn route_of(config: &Config, route: &RouteConfig, path: &str, findings: &mut Fin
             }
         }
     }
-    // `=` stands before an exact path, `~` before a regular expression.
-    if !route.matches.path.starts_with(['/', '=', '~']) {
+    if !route.matches.path.starts_with('/') {
         findings.add(path, "match.path", "a path starts with `/`");
     }
     for (index, method) in route.matches.methods.iter().enumerate() {

@@ -4,24 +4,40 @@
 //! Spec: <https://spec.graphql.org/September2025/>
 
 pub mod budget;
+pub mod http;
+pub mod introspection;
+pub mod operation;
 pub mod persisted;
 pub mod plans;
+pub mod variables;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use ::http::{Method, Response};
+use apollo_compiler::response::JsonMap;
+use moka::future::Cache;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use supergraph::{
     ids::{IdVec, SubgraphId},
     model::Supergraph,
+    plan::OperationKind,
 };
 
 use crate::{
     body::Body,
     error::{Error, ErrorKind},
-    exchange::Exchange,
-    execute::Subgraph,
+    exchange::{Exchange, OperationFacts},
+    execute::{self, Subgraph, errors::Service, types::TypeNames},
 };
+use introspection::Introspector;
+use operation::{Document, Operation, Rules};
+use persisted::Persisted;
+use plans::Plans;
+
+/// Size up to which an answer is written. Entities that stand in many places are fetched once and written often, so the limits on
+/// subgraph answers do not bound it.
+const MAX_ANSWER_BYTES: usize = 256 << 20;
 
 /// What `router.yaml` says about the endpoint.
 #[derive(Clone, Debug, Default)]
@@ -59,23 +75,123 @@ pub struct Graph {
 /// The GraphQL endpoint of one snapshot.
 #[derive(Debug)]
 pub struct Endpoint {
-    settings: Settings,
-    graph: Option<Graph>,
+    persisted: Persisted,
+    engine: Option<Engine>,
+}
+
+/// A graph with everything that is computed from it once.
+#[derive(Debug)]
+struct Engine {
+    graph: Graph,
+    services: IdVec<SubgraphId, Service>,
+    types: TypeNames,
+    introspector: Introspector,
+    rules: Rules,
+    documents: Cache<Arc<str>, Arc<Document>>,
+    plans: Plans,
 }
 
 impl Endpoint {
     /// An endpoint; without a graph it answers `SUPERGRAPH_UNAVAILABLE`.
     pub fn new(settings: Settings, graph: Option<Graph>) -> Self {
-        Self { settings, graph }
+        Self { persisted: Persisted::new(&settings.persisted), engine: graph.map(|graph| Engine::new(settings, graph)) }
     }
 
     /// Answers one request. Field errors are part of the answer; request errors are the error returned.
     ///
     /// # Errors
     /// Everything that keeps the operation from being executed.
-    pub async fn serve(&self, exchange: &mut Exchange, body: Body) -> Result<http::Response<Body>, Error> {
-        let _ = (&self.settings, exchange, body);
-        let Some(_graph) = &self.graph else { return Err(Error::new(ErrorKind::SupergraphUnavailable, "")) };
-        Err(Error::bug("the endpoint is not built yet"))
+    pub async fn serve(&self, exchange: &mut Exchange, body: Body) -> Result<Response<Body>, Error> {
+        let Some(engine) = &self.engine else { return Err(Error::new(ErrorKind::SupergraphUnavailable, "")) };
+        let media = http::media(&exchange.headers)?;
+        let mut request = http::read(exchange, body).await?;
+        let text = self.persisted.document(&mut request)?;
+        let document = engine.document(text).await?;
+        let operation = document.operation(request.operation_name.as_deref())?;
+        if operation.kind != OperationKind::Query && exchange.method == Method::GET {
+            return Err(http::only_by_post());
+        }
+        if operation.kind == OperationKind::Subscription {
+            return Err(Error::new(ErrorKind::OperationResolutionFailed, "Subscriptions are not served here."));
+        }
+        let json = engine.execute(exchange, operation, request.variables).await?;
+        Ok(http::respond(media, json))
+    }
+}
+
+impl Engine {
+    fn new(settings: Settings, graph: Graph) -> Self {
+        let service = |subgraph: &Subgraph| Service { name: subgraph.name.clone(), are_errors_included: subgraph.are_errors_included };
+        let mut services = IdVec::default();
+        for (_, subgraph) in graph.subgraphs.iter() {
+            services.push(service(subgraph));
+        }
+        Self {
+            services,
+            types: TypeNames::from(&*graph.supergraph),
+            introspector: Introspector::new(&graph.supergraph.client),
+            rules: Rules { budget: settings.budget, introspection: settings.introspection },
+            documents: Cache::new(settings.planning.cache.in_memory.limit),
+            plans: Plans::new(graph.supergraph.clone(), &settings.planning),
+            graph,
+        }
+    }
+
+    /// The valid document with this text.
+    async fn document(&self, text: Arc<str>) -> Result<Arc<Document>, Error> {
+        if let Some(document) = self.documents.get(&*text).await {
+            return Ok(document);
+        }
+        let (supergraph, rules, source) = (self.graph.supergraph.clone(), self.rules.clone(), text.clone());
+        // Parsing and validating a large document takes milliseconds, which no other request should wait for.
+        let parsing = tokio::task::spawn_blocking(move || Document::new(&source, &supergraph, &rules));
+        let document = parsing.await.map_err(|error| Error::bug(format!("the validator stopped: {error}")))?;
+        let document = Arc::new(document?);
+        self.documents.insert(text, document.clone()).await;
+        Ok(document)
+    }
+
+    /// The answer of an operation.
+    async fn execute(&self, exchange: &mut Exchange, operation: &Arc<Operation>, variables: Option<JsonMap>) -> Result<Vec<u8>, Error> {
+        let kind = operation.kind_name();
+        let facts = OperationFacts { name: operation.name.clone(), kind, is_plan_cached: false, errors: 0 };
+        exchange.operation = Some(facts.clone());
+        let schema = &self.graph.supergraph.client;
+        let variables = variables::coerce(schema, operation, variables)?;
+        let (ready, is_plan_cached) = self.plan(exchange, operation).await?;
+        let seeds = match &ready.introspection {
+            Some(part) => self.introspector.answer(schema, part, &variables)?,
+            None => Vec::new(),
+        };
+        let request = execute::Request {
+            exchange,
+            plan: &ready.plan,
+            services: &self.services,
+            types: &self.types,
+            variables: &variables,
+            seeds: &seeds,
+            limit: MAX_ANSWER_BYTES,
+        };
+        let outcome = execute::execute(request, &self.graph.subgraphs).await?;
+        for (subgraph, headers) in &outcome.headers {
+            if let Some(subgraph) = self.graph.subgraphs.get(*subgraph) {
+                subgraph.upstream.propagate_response(headers, &mut exchange.response_headers);
+            }
+        }
+        exchange.upstream_time += outcome.upstream_time;
+        exchange.operation = Some(OperationFacts { is_plan_cached, errors: outcome.answer.errors, ..facts });
+        Ok(outcome.answer.json)
+    }
+
+    async fn plan(&self, exchange: &Exchange, operation: &Arc<Operation>) -> Result<(Arc<plans::Ready>, bool), Error> {
+        let span = exchange.span.as_ref().map(|span| span.child("plan"));
+        let planned = self.plans.get(operation, &exchange.id).await;
+        if let Some(span) = span {
+            match &planned {
+                Ok((_, is_cached)) => span.set("plan.cached", *is_cached),
+                Err(error) => span.fail(error.kind.code()),
+            }
+        }
+        planned
     }
 }

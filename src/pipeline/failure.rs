@@ -3,13 +3,14 @@
 //! Relied on by `pipeline::handle`, the only place where an error becomes a response.
 //! Spec: <https://www.rfc-editor.org/rfc/rfc9457>, <https://graphql.github.io/graphql-over-http/draft/#sec-Response>
 
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderValue, Response, header};
 use serde::Serialize;
 
 use crate::{
     body::Body,
-    error::{Error, ErrorKind, Source},
+    error::{Error, ErrorKind, Location, Source},
     exchange::Exchange,
+    graphql,
 };
 
 #[derive(Serialize)]
@@ -24,12 +25,14 @@ struct Problem<'a> {
 
 #[derive(Serialize)]
 struct Answer<'a> {
-    errors: [Failure<'a>; 1],
+    errors: Vec<Failure<'a>>,
 }
 
 #[derive(Serialize)]
 struct Failure<'a> {
     message: &'a str,
+    #[serde(skip_serializing_if = "<[Location]>::is_empty")]
+    locations: &'a [Location],
     extensions: Extensions,
 }
 
@@ -42,20 +45,19 @@ struct Extensions {
 pub fn respond(error: Error, exchange: &Exchange, is_graphql: bool) -> Response<Body> {
     log(&error, exchange);
     let kind = error.kind;
-    let (media_type, json) = if is_graphql {
-        let extensions = Extensions { code: kind.code() };
-        let answer = Answer { errors: [Failure { message: error.public_message(), extensions }] };
-        (graphql_media_type(&exchange.headers), serde_json::to_vec(&answer))
+    let (media_type, status, json) = if is_graphql {
+        let (media_type, status) = graphql::http::failure(&exchange.headers, kind);
+        (media_type, status, serde_json::to_vec(&answer(&error)))
     } else {
         let title = kind.status().canonical_reason().unwrap_or_default();
         let (status, detail) = (kind.status().as_u16(), error.public_message());
         let problem = Problem { r#type: "about:blank", title, status, detail, code: kind.code(), request_id: &exchange.id };
-        ("application/problem+json", serde_json::to_vec(&problem))
+        (HeaderValue::from_static("application/problem+json"), kind.status(), serde_json::to_vec(&problem))
     };
     let mut response = Response::new(Body::full(json.unwrap_or_default()));
-    *response.status_mut() = kind.status();
+    *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(header::CONTENT_TYPE, media_type);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     for (name, value) in error.headers {
         headers.append(name, value);
@@ -66,11 +68,14 @@ pub fn respond(error: Error, exchange: &Exchange, is_graphql: bool) -> Response<
     response
 }
 
-/// The newer media type for those who ask for it, plain JSON for everybody else.
-fn graphql_media_type(request: &HeaderMap) -> &'static str {
-    const NEWER: &str = "application/graphql-response+json";
-    let accepts = request.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
-    if accepts.into_iter().any(|accept| accept.contains(NEWER)) { NEWER } else { "application/json" }
+/// The GraphQL answer to a request that was not executed: one error, or one for each problem of the document.
+fn answer(error: &Error) -> Answer<'_> {
+    let failure = |message, locations| Failure { message, locations, extensions: Extensions { code: error.kind.code() } };
+    let mut errors: Vec<_> = error.problems.iter().map(|problem| failure(problem.message.as_str(), &problem.locations[..])).collect();
+    if errors.is_empty() {
+        errors.push(failure(error.public_message(), &[]));
+    }
+    Answer { errors }
 }
 
 /// What only we may know goes to the log.

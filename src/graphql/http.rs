@@ -1,0 +1,311 @@
+//! GraphQL over HTTP: requests, media types and status codes.
+//!
+//! Relied on by `graphql` and, for failures, by `pipeline`. Spec: <https://graphql.github.io/graphql-over-http/draft/>
+
+use std::borrow::Cow;
+
+use apollo_compiler::response::JsonMap;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    body::Body,
+    error::{Error, ErrorKind},
+    exchange::Exchange,
+};
+
+/// One GraphQL request.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    /// The document; absent when it is named by its hash.
+    #[serde(default)]
+    pub query: Option<String>,
+    /// Which of the document's operations.
+    #[serde(default)]
+    pub operation_name: Option<String>,
+    /// Values of its variables.
+    #[serde(default)]
+    pub variables: Option<JsonMap>,
+    /// Everything else.
+    #[serde(default)]
+    pub extensions: Option<Map<String, Value>>,
+}
+
+/// The media type of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// `application/graphql-response+json`: the status tells whether the operation was executed.
+    Response,
+    /// `application/json` because the client asked for it by name: 200 for every well-formed request.
+    Json,
+    /// `application/json` because the client takes anything.
+    Any,
+}
+
+impl Media {
+    /// The media type of the answer to a request with these headers; `None` when the client accepts none that there is.
+    pub fn negotiate(headers: &HeaderMap) -> Option<Self> {
+        let mut values = headers.get_all(header::ACCEPT).iter().peekable();
+        values.peek().is_some().then_some(())?;
+        let mut best: Option<(u16, Self)> = None;
+        for range in values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
+            let Some((media, quality)) = accepted(range) else { continue };
+            // Of equal ones the more telling wins, then the first.
+            let rank = |media: Self| match media {
+                Self::Response => 2,
+                Self::Json => 1,
+                Self::Any => 0,
+            };
+            if quality > 0 && best.is_none_or(|(least, known)| (quality, rank(media)) > (least, rank(known))) {
+                best = Some((quality, media));
+            }
+        }
+        best.map(|(_, media)| media)
+    }
+
+    fn of(headers: &HeaderMap) -> Self {
+        Self::negotiate(headers).unwrap_or(Self::Any)
+    }
+
+    /// The value of `Content-Type`.
+    pub fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Response => "application/graphql-response+json; charset=utf-8",
+            Self::Json | Self::Any => "application/json; charset=utf-8",
+        })
+    }
+}
+
+/// What one range of an `Accept` header takes, and how gladly, in thousandths.
+fn accepted(range: &str) -> Option<(Media, u16)> {
+    let mut parts = range.split(';').map(str::trim);
+    let name = parts.next()?.to_ascii_lowercase();
+    let media = match name.as_str() {
+        "application/graphql-response+json" => Media::Response,
+        "application/json" => Media::Json,
+        "application/*" | "*/*" => Media::Any,
+        _ => return None,
+    };
+    let mut quality = 1000;
+    for parameter in parts {
+        let (name, value) = parameter.split_once('=')?;
+        match name.trim().to_ascii_lowercase().as_str() {
+            "q" => quality = (value.trim().parse::<f32>().ok()?.clamp(0.0, 1.0) * 1000.0) as u16,
+            "charset" if !is_utf8(value) => return None,
+            _ => {}
+        }
+    }
+    Some((media, quality))
+}
+
+fn is_utf8(charset: &str) -> bool {
+    matches!(charset.trim().trim_matches('"').to_ascii_lowercase().as_str(), "utf-8" | "utf8")
+}
+
+/// The media type of the answer.
+///
+/// # Errors
+/// 406: the client accepts none of ours.
+pub fn media(headers: &HeaderMap) -> Result<Media, Error> {
+    if !headers.contains_key(header::ACCEPT) {
+        return Ok(Media::Any);
+    }
+    let types = "application/graphql-response+json or application/json";
+    Media::negotiate(headers).ok_or_else(|| Error::new(ErrorKind::NotAcceptable, format!("Only {types} can be produced.")))
+}
+
+/// Media type and status of a failure before execution, for a request with these headers. A client that asked for
+/// `application/json` by name gets 200 for what is wrong with its document or variables, as that media type has it.
+pub fn failure(headers: &HeaderMap, kind: ErrorKind) -> (HeaderValue, StatusCode) {
+    let media = Media::of(headers);
+    let is_of_operation = matches!(
+        kind,
+        ErrorKind::GraphqlParseFailed
+            | ErrorKind::GraphqlValidationFailed
+            | ErrorKind::BadUserInput
+            | ErrorKind::OperationResolutionFailed
+            | ErrorKind::OperationTooLarge
+    );
+    let status = if is_of_operation && media == Media::Json { StatusCode::OK } else { kind.status() };
+    (media.content_type(), status)
+}
+
+/// The response with an answer.
+pub fn respond(media: Media, json: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::full(json));
+    response.headers_mut().insert(header::CONTENT_TYPE, media.content_type());
+    response
+}
+
+/// Reads the GraphQL request of an exchange.
+///
+/// # Errors
+/// 405, 415, 413 or 400.
+pub async fn read(exchange: &Exchange, body: Body) -> Result<Request, Error> {
+    match exchange.method {
+        Method::GET => from_query(exchange.uri.query().unwrap_or_default()),
+        Method::POST => {
+            check_content_type(&exchange.headers)?;
+            // The route's limits guard the body; what is over them ends it with the error that is told apart here.
+            let body = body.collect(usize::MAX, ErrorKind::BodyTooLarge, ErrorKind::BadRequest).await?;
+            from_body(&body)
+        }
+        _ => Err(Error::new(ErrorKind::MethodNotAllowed, "GraphQL requests are sent with GET or POST.")
+            .with_header(header::ALLOW, HeaderValue::from_static("GET, POST"))),
+    }
+}
+
+/// A mutation came by GET.
+pub fn only_by_post() -> Error {
+    Error::new(ErrorKind::MethodNotAllowed, "Only queries can be sent with GET.")
+        .with_header(header::ALLOW, HeaderValue::from_static("POST"))
+}
+
+fn check_content_type(headers: &HeaderMap) -> Result<(), Error> {
+    let unsupported = || Error::new(ErrorKind::UnsupportedMediaType, "The content type must be application/json in UTF-8.");
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or_else(unsupported)?;
+    let mut parts = value.split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
+    let is_readable = parts.filter_map(|part| part.split_once('=')).all(|(name, value)| !name.trim().eq_ignore_ascii_case("charset") || is_utf8(value));
+    if is_json && is_readable { Ok(()) } else { Err(unsupported()) }
+}
+
+fn malformed(detail: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::GraphqlBadRequest, detail)
+}
+
+fn from_body(body: &[u8]) -> Result<Request, Error> {
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(malformed("Batches of operations are not accepted."));
+    }
+    serde_json::from_slice(body).map_err(|error| malformed(format!("The body is no GraphQL request: {error}.")))
+}
+
+fn from_query(query: &str) -> Result<Request, Error> {
+    let mut request = Request::default();
+    let mut seen = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = decode_form(name)?;
+        if !matches!(&*name, "query" | "operationName" | "variables" | "extensions") {
+            continue;
+        }
+        if seen.contains(&name) {
+            return Err(malformed(format!("The parameter `{name}` is given twice.")));
+        }
+        let value = decode_form(value)?;
+        let no_json = |error| malformed(format!("The parameter `{name}` is no JSON object: {error}."));
+        match &*name {
+            "query" => request.query = Some(value),
+            "operationName" => request.operation_name = Some(value).filter(|name| !name.is_empty()),
+            "variables" => request.variables = serde_json::from_str(&value).map_err(no_json)?,
+            _ => request.extensions = serde_json::from_str(&value).map_err(no_json)?,
+        }
+        seen.push(name);
+    }
+    Ok(request)
+}
+
+/// Decodes `application/x-www-form-urlencoded` text.
+fn decode_form(text: &str) -> Result<String, Error> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        match (byte, tail) {
+            (b'+', _) => bytes.push(b' '),
+            (b'%', [high, low, after @ ..]) => {
+                let digit = |digit: &u8| char::from(*digit).to_digit(16);
+                let (Some(high), Some(low)) = (digit(high), digit(low)) else { return Err(malformed("The query string is not well encoded.")) };
+                // Two hexadecimal digits make a byte.
+                bytes.push((high * 16 + low) as u8);
+                rest = after;
+            }
+            (b'%', _) => return Err(malformed("The query string is not well encoded.")),
+            _ => bytes.push(byte),
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| malformed("The query string is not UTF-8."))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+mod tests {
+    use super::*;
+
+    fn accept(value: &str) -> Option<Media> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, value.parse().unwrap());
+        Media::negotiate(&headers)
+    }
+
+    #[test]
+    fn the_clients_preference_decides_the_media_type() {
+        let table = [
+            ("application/json", Some(Media::Json)),
+            ("application/graphql-response+json", Some(Media::Response)),
+            ("application/json, application/graphql-response+json", Some(Media::Response)),
+            ("application/json, application/graphql-response+json;q=0.5", Some(Media::Json)),
+            ("*/*", Some(Media::Any)),
+            ("application/*;q=0.1, text/html", Some(Media::Any)),
+            ("text/html, application/json;q=0", None),
+            ("application/json; charset=utf-8", Some(Media::Json)),
+            ("application/json; charset=latin1", None),
+            ("text/event-stream", None),
+        ];
+        for (value, expected) in table {
+            assert_eq!(accept(value), expected, "{value}");
+        }
+        assert_eq!(media(&HeaderMap::new()).unwrap(), Media::Any);
+    }
+
+    #[test]
+    fn json_by_name_means_200_for_errors_of_the_operation_only() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        assert_eq!(failure(&headers, ErrorKind::GraphqlValidationFailed).1, StatusCode::OK);
+        assert_eq!(failure(&headers, ErrorKind::GraphqlBadRequest).1, StatusCode::BAD_REQUEST);
+        assert_eq!(failure(&headers, ErrorKind::Unauthenticated).1, StatusCode::UNAUTHORIZED);
+        assert_eq!(failure(&HeaderMap::new(), ErrorKind::GraphqlValidationFailed).1, StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn requests_come_in_the_query_string() {
+        let request = from_query("query=%7B+a%20%7D&variables=%7B%22x%22:1%7D&operationName=&other=1").unwrap();
+        assert_eq!(request.query.as_deref(), Some("{ a }"));
+        assert_eq!(request.operation_name, None);
+        assert_eq!(request.variables.unwrap().len(), 1);
+        for bad in ["query=%", "query=%zz", "query=%ff", "query=a&query=b", "query=a&variables=[1]", "query=a&variables={", "query=a&extensions=3"] {
+            assert_eq!(from_query(bad).unwrap_err().kind, ErrorKind::GraphqlBadRequest, "{bad}");
+        }
+    }
+
+    #[test]
+    fn bodies_of_other_forms_are_refused() {
+        for bad in ["", "{", "[]", "[{\"query\":\"{a}\"}]", "\"{a}\"", "{\"query\":1}", "{\"query\":\"{a}\",\"variables\":[]}", "{\"query\":\"{a}\",\"query\":\"{b}\"}"] {
+            assert_eq!(from_body(bad.as_bytes()).unwrap_err().kind, ErrorKind::GraphqlBadRequest, "{bad}");
+        }
+        assert!(from_body(br#"{"query":"{a}","variables":null,"operationName":null,"extensions":null,"id":7}"#).is_ok());
+    }
+
+    #[test]
+    fn only_json_in_utf_8_is_read() {
+        let table = [
+            (Some("application/json"), true),
+            (Some("Application/JSON; charset=UTF-8"), true),
+            (Some("application/json; charset=\"utf-8\""), true),
+            (Some("application/json; charset=latin1"), false),
+            (Some("text/plain"), false),
+            (None, false),
+        ];
+        for (value, expected) in table {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = value {
+                headers.insert(header::CONTENT_TYPE, value.parse().unwrap());
+            }
+            assert_eq!(check_content_type(&headers).is_ok(), expected, "{value:?}");
+        }
+    }
+}

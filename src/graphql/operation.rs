@@ -1,0 +1,159 @@
+//! Operations: documents parsed, validated and measured once, then found again by their text.
+//!
+//! Relies on the parser crate and on `budget`; relied on by `graphql`. A repeated document costs one hash of its text.
+//! Spec: <https://spec.graphql.org/September2025/#sec-Validation>
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use apollo_compiler::{
+    ExecutableDocument, Node,
+    executable::{self, OperationType},
+    parser::Parser,
+    response::GraphQLError,
+    validation::{DiagnosticList, Valid},
+};
+use supergraph::{
+    model::Supergraph,
+    plan::{OperationKind, operation::Operation as Planned},
+};
+
+use super::budget::{self, Budget};
+use crate::error::{Error, ErrorKind, Location, Problem};
+
+/// Problems of one document that are reported.
+const MAX_PROBLEMS: usize = 20;
+
+/// A valid document.
+#[derive(Debug)]
+pub struct Document {
+    operations: Vec<Arc<Operation>>,
+}
+
+/// An operation that is valid on the client schema and within its budget.
+#[derive(Debug)]
+pub struct Operation {
+    /// Tells operations of one endpoint apart.
+    pub id: u64,
+    /// Its name.
+    pub name: Option<Arc<str>>,
+    /// Its kind.
+    pub kind: OperationKind,
+    /// Whether it asks for `__schema` or `__type`.
+    pub is_introspecting: bool,
+    /// As the planner takes it.
+    pub planned: Planned,
+    /// As the parser made it, for variables.
+    pub parsed: Node<executable::Operation>,
+}
+
+/// What documents are checked with.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Limits of an operation.
+    pub budget: Budget,
+    /// Whether `__schema` and `__type` are answered.
+    pub introspection: bool,
+}
+
+impl Document {
+    /// Parses and validates a document.
+    ///
+    /// # Errors
+    /// It does not parse, is not valid on the client schema, or is over a limit.
+    pub fn new(text: &str, supergraph: &Supergraph, rules: &Rules) -> Result<Self, Error> {
+        let mut parser = Parser::new().token_limit(rules.budget.parser_max_tokens).recursion_limit(rules.budget.parser_max_recursion);
+        let syntax = parser.parse_ast(text, "operation");
+        if parser.tokens_reached() > rules.budget.parser_max_tokens {
+            let limit = rules.budget.parser_max_tokens;
+            return Err(Error::new(ErrorKind::OperationTooLarge, format!("The document has more than {limit} tokens.")));
+        }
+        if parser.recursion_reached() > rules.budget.parser_max_recursion {
+            let limit = rules.budget.parser_max_recursion;
+            return Err(Error::new(ErrorKind::OperationTooLarge, format!("The document is nested deeper than {limit} levels.")));
+        }
+        let syntax = syntax.map_err(|failed| refused(ErrorKind::GraphqlParseFailed, &failed.errors))?;
+        let document = syntax
+            .to_executable_validate(&supergraph.client)
+            .map_err(|failed| refused(ErrorKind::GraphqlValidationFailed, &failed.errors))?;
+        let operations = document.operations.iter().map(|operation| Operation::new(&document, operation, supergraph, rules).map(Arc::new));
+        let operations = operations.collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { operations })
+    }
+
+    /// The operation with this name, or the only one.
+    ///
+    /// # Errors
+    /// There is none, or it takes a name to choose.
+    pub fn operation(&self, name: Option<&str>) -> Result<&Arc<Operation>, Error> {
+        let found = match (name, self.operations.as_slice()) {
+            (None, [only]) => Some(only),
+            (None, []) => return Err(unresolved("The document has no operation.".into())),
+            (None, _) => return Err(unresolved("The document has several operations: operationName must tell which to run.".into())),
+            (Some(name), operations) => operations.iter().find(|operation| operation.name.as_deref() == Some(name)),
+        };
+        found.ok_or_else(|| unresolved(format!("The document has no operation named `{}`.", name.unwrap_or_default())))
+    }
+}
+
+impl Operation {
+    fn new(
+        document: &Valid<ExecutableDocument>,
+        parsed: &Node<executable::Operation>,
+        supergraph: &Supergraph,
+        rules: &Rules,
+    ) -> Result<Self, Error> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        budget::check(&rules.budget, document, parsed)?;
+        let mut introspecting = parsed.root_fields(document).filter(|field| matches!(field.name.as_str(), "__schema" | "__type"));
+        let is_introspecting = introspecting.next().is_some();
+        if is_introspecting && !rules.introspection {
+            return Err(Error::new(ErrorKind::GraphqlValidationFailed, "Introspection is switched off."));
+        }
+        if is_introspecting {
+            apollo_compiler::introspection::check_max_depth(document, parsed)
+                .map_err(|error| Error::new(ErrorKind::OperationTooLarge, error.message().to_string()))?;
+        }
+        let name = parsed.name.as_ref().map(|name| name.as_str());
+        let planned = Planned::new(supergraph, document, name)
+            .map_err(|_| Error::new(ErrorKind::OperationTooLarge, "The operation is nested too deep."))?;
+        Ok(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            name: name.map(Arc::from),
+            kind: match parsed.operation_type {
+                OperationType::Query => OperationKind::Query,
+                OperationType::Mutation => OperationKind::Mutation,
+                OperationType::Subscription => OperationKind::Subscription,
+            },
+            is_introspecting,
+            planned,
+            parsed: parsed.clone(),
+        })
+    }
+
+    /// The kind as logs and metrics name it.
+    pub fn kind_name(&self) -> &'static str {
+        match self.kind {
+            OperationKind::Query => "query",
+            OperationKind::Mutation => "mutation",
+            OperationKind::Subscription => "subscription",
+        }
+    }
+}
+
+fn unresolved(message: String) -> Error {
+    Error::new(ErrorKind::OperationResolutionFailed, message)
+}
+
+fn refused(kind: ErrorKind, errors: &DiagnosticList) -> Error {
+    let problems = errors.iter().take(MAX_PROBLEMS).map(|error| problem(error.to_json())).collect();
+    Error::new(kind, "").with_problems(problems)
+}
+
+/// An error of the parser crate as ours.
+pub fn problem(error: GraphQLError) -> Problem {
+    let locations = error.locations.iter().map(|place| Location { line: place.line, column: place.column }).collect();
+    Problem { message: error.message, locations }
+}
