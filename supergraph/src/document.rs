@@ -35,13 +35,15 @@ pub fn sdl(text: &str, name: &str) -> Result<ast::Document, Vec<Fault>> {
         .map_err(|failed| faults(&failed.errors))
 }
 
-/// Builds a schema: extensions are folded into their types, also where the type itself is defined in another subgraph.
-///
-/// # Errors
-/// Names that are defined twice, extensions of another kind than their type, executable definitions.
-pub fn schema(document: &ast::Document) -> Result<Schema, Vec<Fault>> {
+/// Builds a schema: extensions are folded into their types, also where the type itself is defined in another subgraph. What is
+/// wrong (names that are defined twice, extensions of another kind than their type, executable definitions) is left out of it.
+#[must_use]
+pub fn schema(document: &ast::Document) -> (Schema, Vec<Fault>) {
     let builder = Schema::builder().adopt_orphan_extensions().ignore_builtin_redefinitions();
-    builder.add_ast(document).build().map_err(|failed| faults(&failed.errors))
+    match builder.add_ast(document).build() {
+        Ok(schema) => (schema, Vec::new()),
+        Err(failed) => (failed.partial, faults(&failed.errors)),
+    }
 }
 
 /// Parses the inside of a selection set; braces around it are optional, as in the `fields` arguments of federation directives.

@@ -183,7 +183,8 @@ impl Reader {
             None | Some(Value::Null) => return Some(Vec::new()),
             Some(Value::List(items)) => items,
             Some(other) => {
-                let message = format!("The argument \"import\" must be a list such as [\"@key\"], not {other}.");
+                let message =
+                    format!("The argument \"import\" must be a list such as [\"@key\"], not {}.", other.serialize().no_indent());
                 self.fault(USAGE, message, directive);
                 return None;
             }
@@ -211,10 +212,11 @@ fn check_known(import: &Import, known: &[String]) -> Result<(), String> {
 }
 
 fn read_import(value: &Value) -> Result<Import, String> {
+    let shown = value.serialize().no_indent().to_string();
     let fields = match value {
         Value::String(name) => return Ok(Import { name: name.clone(), alias: None }),
         Value::Object(fields) => fields,
-        other => return Err(format!("An import must be a string or {{ name: \"...\", as: \"...\" }}, not {other}.")),
+        _ => return Err(format!("An import must be a string or {{ name: \"...\", as: \"...\" }}, not {shown}.")),
     };
     let mut found: FxHashMap<&str, &str> = FxHashMap::default();
     for (key, field) in fields {
@@ -222,17 +224,17 @@ fn read_import(value: &Value) -> Result<Import, String> {
             ("name" | "as", Some(text)) if is_import_name(text) => found.insert(key.as_str(), text),
             ("name" | "as", _) => {
                 return Err(format!(
-                    "In the import {value}, \"{key}\" must be a name in quotes, with \"@\" in front for a directive."
+                    "In the import {shown}, \"{key}\" must be a name in quotes, with \"@\" in front for a directive."
                 ));
             }
-            _ => return Err(format!("In the import {value}, \"{key}\" is unknown; only \"name\" and \"as\" are allowed.")),
+            _ => return Err(format!("In the import {shown}, \"{key}\" is unknown; only \"name\" and \"as\" are allowed.")),
         };
     }
-    let Some(name) = found.get("name") else { return Err(format!("The import {value} lacks \"name\".")) };
+    let Some(name) = found.get("name") else { return Err(format!("The import {shown} lacks \"name\".")) };
     let alias = found.get("as").map(|alias| (*alias).to_owned());
     if alias.as_ref().is_some_and(|alias| alias.starts_with('@') != name.starts_with('@')) {
         return Err(format!(
-            "In the import {value}, either both names or none must start with \"@\": a directive stays a directive."
+            "In the import {shown}, either both names or none must start with \"@\": a directive stays a directive."
         ));
     }
     Ok(Import { name: (*name).to_owned(), alias })

@@ -32,7 +32,7 @@ const RESERVED_NAME: &str = "_";
 pub(super) fn read(source: &Source) -> Result<Subgraph, Vec<Diagnostic>> {
     let mut report = Report { subgraph: &source.name, sources: None, errors: Vec::new() };
     let document = document::sdl(&source.sdl, &source.name).map_err(|faults| report.faults(faults))?;
-    let schema = document::schema(&document).map_err(|faults| report.faults(faults))?;
+    let (schema, build_faults) = document::schema(&document);
     report.sources = Some(schema.sources.clone());
     let mut schema = roots::with_default_roots(schema);
     let Linked { links, faults, is_explicit } = linking::read(&schema.schema_definition.directives);
@@ -40,6 +40,10 @@ pub(super) fn read(source: &Source) -> Result<Subgraph, Vec<Diagnostic>> {
     faults.into_iter().for_each(|fault| report.add(fault.code, &fault.message, fault.location));
     if hides_the_rest {
         return Err(report.errors);
+    }
+    if !build_faults.is_empty() {
+        report.errors.clear();
+        return Err(report.faults(build_faults));
     }
     let unknown = graphql::unknown_types_of_directives(&schema);
     if !unknown.is_empty() {
@@ -116,7 +120,13 @@ fn complete(schema: &mut Schema, links: &Links, is_explicit: bool) -> Vec<Defini
         return faults;
     }
     let is_federation_2 = links.by_identity(link::FEDERATION).is_some();
-    for (position, link) in links.iter().enumerate() {
+    // Federation's own elements come first; while they have faults, other specifications are not looked at.
+    let in_order = links.iter().enumerate().filter(|(_, link)| link.identity == link::FEDERATION);
+    let in_order = in_order.chain(links.iter().enumerate().filter(|(_, link)| link.identity != link::FEDERATION));
+    for (position, link) in in_order {
+        if link.identity != link::LINK && (!faults.is_empty() || has_unknown_federation(links)) {
+            continue;
+        }
         let is_link_itself = position == 0;
         // A schema that links link itself and defines `@link` may define it as it likes.
         let is_own_definition = is_explicit && schema.directive_definitions.contains_key(link.name_in_schema.as_str());
@@ -128,6 +138,10 @@ fn complete(schema: &mut Schema, links: &Links, is_explicit: bool) -> Vec<Defini
         faults.extend(definitions::complete_federation_1(schema));
     }
     faults
+}
+
+fn has_unknown_federation(links: &Links) -> bool {
+    links.by_identity(link::FEDERATION).is_some_and(|federation| !super::specs::is_known(link::FEDERATION, federation.version))
 }
 
 /// Collects the errors of one subgraph.

@@ -36,6 +36,19 @@ pub struct Policy {
     pub missing_external: &'static str,
 }
 
+/// What `@key` allows; the rule of keys and that of interface keys read it.
+pub const KEY: Policy = Policy {
+    directive: FederationDirective::Key,
+    allows_arguments: false,
+    wants_external: false,
+    allows_abstract: false,
+    invalid: "KEY_INVALID_FIELDS",
+    not_a_string: "KEY_INVALID_FIELDS_TYPE",
+    has_arguments: "KEY_FIELDS_HAS_ARGS",
+    has_directive: "KEY_DIRECTIVE_IN_FIELDS_ARG",
+    missing_external: "",
+};
+
 /// A finding: code, message, and a second place besides the directive.
 pub struct Finding {
     /// The code.
@@ -187,7 +200,9 @@ impl<'a> Checker<'a> {
             if !values::fits(&self.subgraph.schema, &argument.value, &expected.ty) {
                 let message = format!(
                     "{} is no value for the argument \"{}\" of \"{coordinate}\", which has the type \"{}\"",
-                    argument.value, argument.name, expected.ty
+                    argument.value.serialize().no_indent(),
+                    argument.name,
+                    expected.ty
                 );
                 return Err(self.invalid(message));
             }

@@ -46,7 +46,8 @@ pub fn remove_unused(subgraph: &mut Subgraph, errors: &mut Vec<Diagnostic>) {
         if !is_empty || name == "Query" {
             continue;
         }
-        if is_referenced(&subgraph.schema, &name) {
+        // The union `_Entity`, which no one writes down, refers to every type with a key.
+        if !subgraph.keys(&name).is_empty() || is_referenced(&subgraph.schema, &name) {
             let message = format!(
                 "All fields of the type \"{name}\" are @external, and no @key, @provides or @requires selects any of them. Remove the type and what refers to it."
             );

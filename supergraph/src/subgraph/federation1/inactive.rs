@@ -9,17 +9,20 @@ use apollo_compiler::ast::Value;
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{Name, Node};
 
+/// The code of findings about what does not exist; it is never reported.
+const UNREADABLE: &str = "";
+
 /// Everything is allowed but what does not exist.
 const EXISTS: Policy = Policy {
     directive: FederationDirective::Requires,
     allows_arguments: true,
     wants_external: false,
     allows_abstract: true,
-    invalid: "",
+    invalid: UNREADABLE,
     not_a_string: "",
-    has_arguments: "",
-    has_directive: "",
-    missing_external: "",
+    has_arguments: "allowed",
+    has_directive: "allowed",
+    missing_external: "allowed",
 };
 
 /// A directive application whose field set is to be replaced, or removed when nothing is left of it.
@@ -65,8 +68,8 @@ fn apply(subgraph: &mut Subgraph, change: &Change) {
 /// `None` if the field set can stay; otherwise what is left of it.
 fn trimmed(subgraph: &Subgraph, used: &FieldSetUse, target: &Name) -> Option<Option<String>> {
     let set = used.fields.as_ref().ok()?;
-    let is_sound =
-        set.alias.is_none() && selects::check(subgraph, target, set, &EXISTS).iter().all(|finding| finding.field.is_some());
+    let findings = selects::check(subgraph, target, set, &EXISTS);
+    let is_sound = findings.iter().all(|finding| finding.code != UNREADABLE);
     if !is_sound || !selects_own_leaf(subgraph, target, &set.selections) {
         return None;
     }

@@ -75,7 +75,11 @@ fn check_application(
             format!("The directive \"@{name}\" cannot be applied to \"{element}\": it is only for {}.", locations.join(", "));
         found.push(message, directive.location());
     }
-    for argument in &directive.arguments {
+    for (index, argument) in directive.arguments.iter().enumerate() {
+        if directive.arguments.iter().take(index).any(|earlier| earlier.name == argument.name) {
+            let message = format!("The directive \"@{name}\" on \"{element}\" has the argument \"{}\" twice.", argument.name);
+            found.push(message, argument.location());
+        }
         match definition.argument_by_name(&argument.name) {
             None => {
                 let hint = did_you_mean(&argument.name, definition.arguments.iter().map(|argument| argument.name.as_str()));
@@ -87,7 +91,9 @@ fn check_application(
             Some(expected) if !values::fits(schema, &argument.value, &expected.ty) => {
                 let message = format!(
                     "The value {} of \"@{name}({}:)\" on \"{element}\" is no value of its type \"{}\".",
-                    argument.value, argument.name, expected.ty
+                    argument.value.serialize().no_indent(),
+                    argument.name,
+                    expected.ty
                 );
                 found.push(message, argument.location());
             }

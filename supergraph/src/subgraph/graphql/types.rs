@@ -105,7 +105,8 @@ fn check_input(schema: &Schema, input: &Node<InputValueDefinition>, coordinate: 
         found.push(message, input.location());
     }
     if let Some(value) = input.default_value.as_ref().filter(|value| !values::fits(schema, value, &input.ty)) {
-        let message = format!("The default value {value} of \"{}\" is no value of its type \"{}\".", coordinate(), input.ty);
+        let shown = value.serialize().no_indent();
+        let message = format!("The default value {shown} of \"{}\" is no value of its type \"{}\".", coordinate(), input.ty);
         found.push(message, value.location());
     }
 }

@@ -13,22 +13,31 @@ fn interfaces(subgraph: &Subgraph) -> impl Iterator<Item = &Name> {
 }
 
 /// Reports keys of such interfaces and of their implementations that cannot be compared, because they select what does not exist.
+/// Keys of an implementation are read until one equals the interface's.
 pub fn check_field_sets(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
     for interface in interfaces(subgraph) {
-        for name in std::iter::once(interface).chain(subgraph.implementations(interface)) {
-            for key in subgraph.keys(name) {
-                let mut found = Vec::new();
-                selects::report(
-                    subgraph,
-                    &super::key::POLICY,
-                    (&format!("type \"{name}\""), name),
-                    (&key.fields, &key.directive),
-                    &mut found,
-                );
-                errors.extend(found.into_iter().filter(|error| error.code == "KEY_INVALID_FIELDS"));
+        for key in subgraph.keys(interface) {
+            check_readable(subgraph, interface, key, errors);
+            let Ok(fields) = &key.fields else { continue };
+            for implementation in subgraph.implementations(interface) {
+                let is_other = |other: &&Key| !other.fields.as_ref().is_ok_and(|other| other.selects_same(fields));
+                for other in subgraph.keys(implementation).iter().take_while(is_other) {
+                    check_readable(subgraph, implementation, other, errors);
+                }
             }
         }
     }
+}
+
+fn check_readable(subgraph: &Subgraph, name: &Name, key: &Key, errors: &mut Vec<Diagnostic>) {
+    let mut found = Vec::new();
+    selects::report(subgraph, &selects::KEY, (&format!("type \"{name}\""), name), (&key.fields, &key.directive), &mut found);
+    errors.extend(
+        found
+            .into_iter()
+            .filter(|error| error.code.starts_with("KEY_INVALID_FIELDS") && !errors.contains(error))
+            .collect::<Vec<_>>(),
+    );
 }
 
 /// Reports implementations that lack a key, or have it with `resolvable: false`.

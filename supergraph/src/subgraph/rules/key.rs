@@ -3,24 +3,12 @@
 //! Spec: <https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/directives#key>
 
 use crate::diagnostics::Diagnostic;
-use crate::subgraph::selects::{self, Policy};
-use crate::subgraph::{FederationDirective, Subgraph, Version};
+use crate::subgraph::selects::{self, KEY};
+use crate::subgraph::{Subgraph, Version};
 use apollo_compiler::schema::ExtendedType;
 
 /// The first version that knows keys of interfaces.
 const ON_INTERFACES: Version = Version::new(2, 3);
-
-pub(super) const POLICY: Policy = Policy {
-    directive: FederationDirective::Key,
-    allows_arguments: false,
-    wants_external: false,
-    allows_abstract: false,
-    invalid: "KEY_INVALID_FIELDS",
-    not_a_string: "KEY_INVALID_FIELDS_TYPE",
-    has_arguments: "KEY_FIELDS_HAS_ARGS",
-    has_directive: "KEY_DIRECTIVE_IN_FIELDS_ARG",
-    missing_external: "",
-};
 
 /// Reports the keys that break the rule.
 pub fn check(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
@@ -33,7 +21,7 @@ pub fn check(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
                 );
                 errors.push(subgraph.error("KEY_UNSUPPORTED_ON_INTERFACE", &message, key.location));
             }
-            selects::report(subgraph, &POLICY, (&format!("type \"{name}\""), name), (&key.fields, &key.directive), errors);
+            selects::report(subgraph, &KEY, (&format!("type \"{name}\""), name), (&key.fields, &key.directive), errors);
         }
     }
 }
