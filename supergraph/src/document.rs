@@ -2,6 +2,7 @@
 //!
 //! Relies on apollo-compiler; `subgraph` and `model` rely on it. Spec: <https://spec.graphql.org/draft/#sec-Language>
 
+use crate::syntax;
 use apollo_compiler::diagnostic::ToCliReport;
 use apollo_compiler::parser::{Parser, SourceMap};
 use apollo_compiler::validation::DiagnosticList;
@@ -28,11 +29,12 @@ pub struct Fault {
 /// # Errors
 /// Every syntax error, in source order.
 pub fn sdl(text: &str, name: &str) -> Result<ast::Document, Vec<Fault>> {
-    Parser::new()
-        .recursion_limit(MAX_DEPTH)
-        .token_limit(MAX_SDL_TOKENS)
-        .parse_ast(text, name)
-        .map_err(|failed| faults(&failed.errors))
+    let parsed = Parser::new().recursion_limit(MAX_DEPTH).token_limit(MAX_SDL_TOKENS).parse_ast(text, name);
+    let document = parsed.map_err(|failed| faults(&failed.errors))?;
+    match syntax::check(text, &document) {
+        Some(fault) => Err(vec![fault]),
+        None => Ok(document),
+    }
 }
 
 /// Builds a schema: extensions are folded into their types, also where the type itself is defined in another subgraph. What is

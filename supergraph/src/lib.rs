@@ -12,3 +12,4 @@ pub mod ids;
 pub mod model;
 pub mod plan;
 pub mod subgraph;
+mod syntax;
