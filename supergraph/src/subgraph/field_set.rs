@@ -18,6 +18,8 @@ pub struct FieldSet {
     pub selections: Vec<Selection>,
     /// The directives that are applied somewhere inside (never allowed).
     pub directives: Vec<Name>,
+    /// What it selects, in an order that depends on nothing but the selection.
+    normal: String,
     /// The first alias inside (never allowed), e.g. `other: name`.
     pub alias: Option<String>,
 }
@@ -50,15 +52,17 @@ impl FieldSet {
     /// The first syntax error; a spread of a named fragment is one.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let parsed = document::selections(text)?;
-        let mut set = Self { text: text.to_owned(), selections: Vec::new(), directives: Vec::new(), alias: None };
+        let mut set =
+            Self { text: text.to_owned(), selections: Vec::new(), directives: Vec::new(), normal: String::new(), alias: None };
         set.selections = set.convert(&parsed)?;
+        set.normal = normal(&set.selections);
         Ok(set)
     }
 
     /// Whether both select the same fields, in any order.
     #[must_use]
     pub fn selects_same(&self, other: &Self) -> bool {
-        selects_same(&self.selections, &other.selections)
+        self.normal == other.normal
     }
 
     /// Selections as text, without outer braces.
@@ -101,42 +105,39 @@ impl FieldSet {
 
 impl fmt::Display for Selection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let selections = match self {
-            Self::Field { name, arguments, selections } => {
-                write!(f, "{name}")?;
-                if !arguments.is_empty() {
-                    let arguments: Vec<String> =
-                        arguments.iter().map(|argument| format!("{}: {}", argument.name, argument.value)).collect();
-                    write!(f, "({})", arguments.join(", "))?;
-                }
-                selections
-            }
-            Self::Fragment { on, selections } => {
-                f.write_str("...")?;
-                if let Some(on) = on {
-                    write!(f, " on {on}")?;
-                }
-                selections
-            }
-        };
+        let (head, selections) = self.split();
+        f.write_str(&head)?;
         if selections.is_empty() { Ok(()) } else { write!(f, " {{ {} }}", FieldSet::print(selections)) }
     }
 }
 
-fn selects_same(a: &[Selection], b: &[Selection]) -> bool {
-    let within = |a: &[Selection], b: &[Selection]| a.iter().all(|x| b.iter().any(|y| is_same(x, y)));
-    within(a, b) && within(b, a)
+/// The selections sorted and without repetitions, at every level.
+fn normal(selections: &[Selection]) -> String {
+    let mut lines: Vec<String> = selections
+        .iter()
+        .map(|selection| {
+            let (head, selections) = selection.split();
+            if selections.is_empty() { head } else { format!("{head} {{ {} }}", normal(selections)) }
+        })
+        .collect();
+    lines.sort_unstable();
+    lines.dedup();
+    lines.join(" ")
 }
 
-fn is_same(a: &Selection, b: &Selection) -> bool {
-    match (a, b) {
-        (Selection::Field { name, arguments, selections }, Selection::Field { name: n, arguments: a, selections: s }) => {
-            name == n && arguments == a && selects_same(selections, s)
+impl Selection {
+    /// The selection without what is nested in it, as text, and what is nested in it.
+    fn split(&self) -> (String, &[Selection]) {
+        match self {
+            Self::Field { name, arguments, selections } if arguments.is_empty() => (name.to_string(), selections),
+            Self::Field { name, arguments, selections } => {
+                let arguments: Vec<String> =
+                    arguments.iter().map(|argument| format!("{}: {}", argument.name, argument.value)).collect();
+                (format!("{name}({})", arguments.join(", ")), selections)
+            }
+            Self::Fragment { on: Some(on), selections } => (format!("... on {on}"), selections),
+            Self::Fragment { on: None, selections } => ("...".to_owned(), selections),
         }
-        (Selection::Fragment { on, selections }, Selection::Fragment { on: o, selections: s }) => {
-            on == o && selects_same(selections, s)
-        }
-        _ => false,
     }
 }
 

@@ -25,7 +25,7 @@ pub fn unknown(schema: &Schema, found: &mut Violations) {
 fn check_known(schema: &Schema, element: Element<'_>, found: &mut Violations) {
     for directive in element.directives().filter(|directive| !schema.directive_definitions.contains_key(&directive.name)) {
         let name = &directive.name;
-        let known = schema.directive_definitions.keys().map(Name::as_str);
+        let known = schema.directive_definitions.keys().map(Name::as_str).filter(|_| found.wants_hints());
         let hint = did_you_mean(name, known.filter(|known| !known.contains("__") || name.contains("__")));
         let hint = if hint.is_empty() { federation_hint(schema, name) } else { hint };
         found.push(format!("The directive \"@{name}\" on \"{element}\" is not defined.{hint}"), directive.location());

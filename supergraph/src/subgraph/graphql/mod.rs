@@ -32,7 +32,16 @@ pub struct Violation {
 #[derive(Default)]
 pub struct Violations(pub Vec<Violation>);
 
+/// Unknown names beyond which no close names are looked for: each look goes over all known names.
+const MAX_HINTS: usize = 20;
+
 impl Violations {
+    /// Whether it is worth looking for names close to an unknown one.
+    #[must_use]
+    pub fn wants_hints(&self) -> bool {
+        self.0.len() < MAX_HINTS
+    }
+
     /// Adds one.
     pub fn push(&mut self, message: impl Into<String>, location: Option<SourceSpan>) {
         self.0.push(Violation { message: message.into(), location });

@@ -22,7 +22,8 @@ pub fn unknown_types_of_directives(schema: &Schema, found: &mut Violations) {
 
 fn check_known(schema: &Schema, name: &Name, location: Option<SourceSpan>, coordinate: &Coordinate<'_>, found: &mut Violations) {
     if !schema.types.contains_key(name) {
-        let hint = did_you_mean(name, schema.types.keys().map(Name::as_str).filter(|known| !known.starts_with("__")));
+        let known = schema.types.keys().map(Name::as_str).filter(|known| found.wants_hints() && !known.starts_with("__"));
+        let hint = did_you_mean(name, known);
         found.push(format!("The type \"{name}\" of {coordinate} is not defined.{hint} Define it in this subgraph."), location);
     }
 }

@@ -6,7 +6,7 @@ use super::{Violations, values};
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::schema::{ExtendedType, FieldDefinition, InputObjectType, InputValueDefinition};
 use apollo_compiler::{Name, Node, Schema};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Checks every type and directive definition.
 pub fn check(schema: &Schema, found: &mut Violations) {
@@ -84,13 +84,13 @@ fn check_arguments(
     owner: &dyn Fn() -> String,
     found: &mut Violations,
 ) {
-    for (index, argument) in arguments.iter().enumerate() {
+    let mut seen: FxHashSet<&Name> = FxHashSet::default();
+    for argument in arguments {
         check_input(schema, argument, &|| format!("{}({}:)", owner(), argument.name), found);
-        if arguments.iter().take(index).any(|earlier| earlier.name == argument.name) {
-            found.push(
-                format!("The argument \"{}({}:)\" is defined twice. Remove one of the definitions.", owner(), argument.name),
-                argument.location(),
-            );
+        if !seen.insert(&argument.name) {
+            let message =
+                format!("The argument \"{}({}:)\" is defined twice. Remove one of the definitions.", owner(), argument.name);
+            found.push(message, argument.location());
         }
     }
 }
@@ -115,30 +115,45 @@ fn check_input(schema: &Schema, input: &Node<InputValueDefinition>, coordinate: 
 fn check_cycles(schema: &Schema, found: &mut Violations) {
     let mut done: FxHashSet<&Name> = FxHashSet::default();
     for (name, definition) in &schema.types {
-        let ExtendedType::InputObject(input) = definition else { continue };
-        if done.contains(name) {
-            continue;
-        }
-        let mut path: Vec<(&Name, std::vec::IntoIter<&Name>)> = vec![(name, required_inputs(schema, input))];
-        while let Some((current, rest)) = path.last_mut() {
-            let Some(next) = rest.next() else {
-                done.insert(*current);
-                path.pop();
-                continue;
-            };
-            if let Some(start) = path.iter().position(|(on_path, _)| *on_path == next) {
-                let cycle: Vec<&str> = path.iter().skip(start).map(|(name, _)| name.as_str()).collect();
-                let message = format!(
-                    "The input type \"{next}\" contains itself through required fields ({}), so it has no value. Make one of them nullable.",
-                    cycle.join(" > ")
-                );
-                found.push(message, schema.types.get(next).and_then(ExtendedType::location));
-            } else if let Some(ExtendedType::InputObject(input)) = schema.types.get(next).filter(|_| !done.contains(next)) {
-                path.push((next, required_inputs(schema, input)));
-            }
+        if let ExtendedType::InputObject(input) = definition
+            && !done.contains(name)
+        {
+            let path = Path { steps: vec![(name, required_inputs(schema, input))], positions: FxHashMap::from_iter([(name, 0)]) };
+            check_cycles_from(schema, path, &mut done, found);
         }
     }
 }
+
+/// A path through required fields: each type with the types that are still to be visited from it, and each type's position.
+struct Path<'a> {
+    steps: Vec<(&'a Name, std::vec::IntoIter<&'a Name>)>,
+    positions: FxHashMap<&'a Name, usize>,
+}
+
+fn check_cycles_from<'a>(schema: &'a Schema, mut path: Path<'a>, done: &mut FxHashSet<&'a Name>, found: &mut Violations) {
+    while let Some((current, rest)) = path.steps.last_mut() {
+        let Some(next) = rest.next() else {
+            done.insert(*current);
+            path.positions.remove(*current);
+            path.steps.pop();
+            continue;
+        };
+        if let Some(start) = path.positions.get(next) {
+            let cycle: Vec<&str> = path.steps.iter().skip(*start).take(SHOWN_STEPS).map(|(name, _)| name.as_str()).collect();
+            let message = format!(
+                "The input type \"{next}\" contains itself through required fields ({}), so it has no value. Make one of them nullable.",
+                cycle.join(" > ")
+            );
+            found.push(message, schema.types.get(next).and_then(ExtendedType::location));
+        } else if let Some(ExtendedType::InputObject(input)) = schema.types.get(next).filter(|_| !done.contains(next)) {
+            path.positions.insert(next, path.steps.len());
+            path.steps.push((next, required_inputs(schema, input)));
+        }
+    }
+}
+
+/// Types of a cycle that a message names.
+const SHOWN_STEPS: usize = 8;
 
 /// The input types of the fields that need a value and are no lists.
 fn required_inputs<'a>(schema: &'a Schema, input: &'a InputObjectType) -> std::vec::IntoIter<&'a Name> {

@@ -16,28 +16,37 @@ fn interfaces(subgraph: &Subgraph) -> impl Iterator<Item = &Name> {
 /// Keys of an implementation are read until one equals the interface's.
 pub fn check_field_sets(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
     for interface in interfaces(subgraph) {
-        for key in subgraph.keys(interface) {
-            check_readable(subgraph, interface, key, errors);
-            let Ok(fields) = &key.fields else { continue };
-            for implementation in subgraph.implementations(interface) {
-                let is_other = |other: &&Key| !other.fields.as_ref().is_ok_and(|other| other.selects_same(fields));
-                for other in subgraph.keys(implementation).iter().take_while(is_other) {
-                    check_readable(subgraph, implementation, other, errors);
-                }
+        errors.extend(unreadable(subgraph, interface).into_iter().map(|(_, error)| error));
+        for implementation in subgraph.implementations(interface) {
+            let mut unreadable = unreadable(subgraph, implementation);
+            if unreadable.is_empty() {
+                continue;
             }
+            let matches =
+                subgraph.keys(interface).iter().map(|key| match_of(subgraph, implementation, key).unwrap_or(usize::MAX));
+            let last_read = matches.max().unwrap_or_default();
+            unreadable.retain(|(index, _)| *index < last_read);
+            errors.extend(unreadable.into_iter().map(|(_, error)| error));
         }
     }
 }
 
-fn check_readable(subgraph: &Subgraph, name: &Name, key: &Key, errors: &mut Vec<Diagnostic>) {
-    let mut found = Vec::new();
-    selects::report(subgraph, &selects::KEY, (&format!("type \"{name}\""), name), (&key.fields, &key.directive), &mut found);
-    errors.extend(
-        found
-            .into_iter()
-            .filter(|error| error.code.starts_with("KEY_INVALID_FIELDS") && !errors.contains(error))
-            .collect::<Vec<_>>(),
-    );
+/// The errors of a type's keys that cannot be read, each with the key's index.
+fn unreadable(subgraph: &Subgraph, name: &Name) -> Vec<(usize, Diagnostic)> {
+    let mut unreadable = Vec::new();
+    for (index, key) in subgraph.keys(name).iter().enumerate() {
+        let mut found = Vec::new();
+        selects::report(subgraph, &selects::KEY, (&format!("type \"{name}\""), name), (&key.fields, &key.directive), &mut found);
+        unreadable
+            .extend(found.into_iter().filter(|error| error.code.starts_with("KEY_INVALID_FIELDS")).map(|error| (index, error)));
+    }
+    unreadable
+}
+
+/// The index of the type's first key that selects the same as `key`.
+fn match_of(subgraph: &Subgraph, name: &Name, key: &Key) -> Option<usize> {
+    let fields = key.fields.as_ref().ok()?;
+    subgraph.keys(name).iter().position(|other| other.fields.as_ref().is_ok_and(|other| other.selects_same(fields)))
 }
 
 /// Reports implementations that lack a key, or have it with `resolvable: false`.
@@ -50,11 +59,9 @@ pub fn check(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
 }
 
 fn check_key(subgraph: &Subgraph, interface: &Name, key: &Key, errors: &mut Vec<Diagnostic>) {
-    let Ok(fields) = &key.fields else { return };
     let (mut missing, mut unresolvable) = (Vec::new(), Vec::new());
     for implementation in subgraph.implementations(interface) {
-        let mut keys = subgraph.keys(implementation).iter();
-        match keys.find(|other| other.fields.as_ref().is_ok_and(|other| other.selects_same(fields))) {
+        match match_of(subgraph, implementation, key).and_then(|index| subgraph.keys(implementation).get(index)) {
             None => missing.push(implementation.as_str()),
             Some(same) if key.is_resolvable && !same.is_resolvable => unresolvable.push(implementation.as_str()),
             Some(_) => {}
