@@ -28,8 +28,6 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
     ("traffic_shaping.all.compression", &[]),
     ("traffic_shaping.subgraphs.*.compression", &[]),
     ("upstreams.*.dns", &[]),
-    ("upstreams.*.health_check", &[]),
-    ("upstreams.*.tls.client", &[]),
 ];
 
 /// Everything in `tree` that this version cannot do.

@@ -23,9 +23,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BreakerConfig {
-    /// Most connections.
+    /// Most connections to one endpoint.
     pub max_connections: u32,
-    /// Most calls that wait for a connection.
+    /// Most calls that wait for a connection to one endpoint.
     pub max_pending_requests: u32,
     /// Most calls under way.
     pub max_requests: u32,

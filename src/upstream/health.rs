@@ -2,6 +2,14 @@
 //!
 //! Relied on by `upstream`; configured by `upstreams.<name>.health_check:` and `outlier_detection:`.
 
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -57,5 +65,183 @@ impl Default for OutlierDetectionConfig {
             base_ejection_time: Span::seconds(30),
             max_ejection_percent: Percent(50),
         }
+    }
+}
+
+/// The longest ejection, however often an endpoint was ejected before.
+const LONGEST_EJECTION: Duration = Duration::from_secs(300);
+
+/// Which endpoints of an upstream may be called.
+#[derive(Debug)]
+pub struct Health {
+    outliers: Option<OutlierDetectionConfig>,
+    started: Instant,
+    endpoints: Vec<Verdict>,
+    /// Ejections are decided one at a time, so that together they stay within their share.
+    ejecting: Mutex<()>,
+}
+
+/// What is known of one endpoint. Times are milliseconds since `Health::started`.
+#[derive(Debug, Default)]
+struct Verdict {
+    fails_checks: AtomicBool,
+    /// Checks in a row that said the opposite of `fails_checks`.
+    contrary: AtomicU32,
+    /// Failed calls in a row.
+    failures: AtomicU32,
+    ejected_until: AtomicU64,
+    /// Ejections in a row, as of the last one.
+    ejections: AtomicU32,
+}
+
+impl Health {
+    /// So many endpoints, all well.
+    pub fn new(outliers: Option<&OutlierDetectionConfig>, count: usize) -> Self {
+        let endpoints = std::iter::repeat_with(Verdict::default).take(count).collect();
+        Self { outliers: outliers.cloned(), started: Instant::now(), endpoints, ejecting: Mutex::default() }
+    }
+
+    /// Whether an endpoint may be called.
+    pub fn is_available(&self, index: usize) -> bool {
+        self.is_available_at(index, Instant::now())
+    }
+
+    /// How many may be called.
+    pub fn available(&self) -> usize {
+        (0..self.endpoints.len()).filter(|index| self.is_available(*index)).count()
+    }
+
+    /// Takes note of how a call went. Whether the endpoint was ejected for it.
+    pub fn record(&self, index: usize, is_success: bool) -> bool {
+        self.record_at(index, is_success, Instant::now())
+    }
+
+    /// Takes note of a check. The new state, if it made a difference.
+    pub fn check(&self, config: &HealthCheckConfig, index: usize, is_success: bool) -> Option<bool> {
+        let endpoint = self.endpoints.get(index)?;
+        if is_success {
+            // A good check ends an ejection at once.
+            endpoint.ejected_until.store(0, Ordering::Relaxed);
+            endpoint.failures.store(0, Ordering::Relaxed);
+        }
+        let was_failing = endpoint.fails_checks.load(Ordering::Relaxed);
+        if is_success != was_failing {
+            endpoint.contrary.store(0, Ordering::Relaxed);
+            return None;
+        }
+        let needed = if is_success { config.healthy_threshold } else { config.unhealthy_threshold };
+        if endpoint.contrary.fetch_add(1, Ordering::Relaxed) + 1 < needed {
+            return None;
+        }
+        endpoint.contrary.store(0, Ordering::Relaxed);
+        endpoint.fails_checks.store(!is_success, Ordering::Relaxed);
+        Some(is_success)
+    }
+
+    fn is_available_at(&self, index: usize, now: Instant) -> bool {
+        self.endpoints.get(index).is_some_and(|endpoint| {
+            let until = endpoint.ejected_until.load(Ordering::Relaxed);
+            !endpoint.fails_checks.load(Ordering::Relaxed) && (until == 0 || self.millis(now) >= until)
+        })
+    }
+
+    fn record_at(&self, index: usize, is_success: bool, now: Instant) -> bool {
+        let (Some(config), Some(endpoint)) = (&self.outliers, self.endpoints.get(index)) else { return false };
+        if is_success {
+            endpoint.failures.store(0, Ordering::Relaxed);
+            return false;
+        }
+        let failures = endpoint.failures.fetch_add(1, Ordering::Relaxed) + 1;
+        failures >= config.consecutive_5xx && self.is_available_at(index, now) && self.eject(config, endpoint, now)
+    }
+
+    fn eject(&self, config: &OutlierDetectionConfig, endpoint: &Verdict, now: Instant) -> bool {
+        let _one_at_a_time: MutexGuard<'_, ()> = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.millis(now);
+        let is_out = |endpoint: &&Verdict| endpoint.ejected_until.load(Ordering::Relaxed) > now;
+        let out = self.endpoints.iter().filter(is_out).count();
+        if (out + 1) * 100 > usize::from(config.max_ejection_percent.0) * self.endpoints.len() {
+            return false;
+        }
+        // Each interval without an ejection makes up for one of the past.
+        let before = endpoint.ejected_until.load(Ordering::Relaxed);
+        let well = now.saturating_sub(before) / millis(config.interval.0).max(1);
+        let past = endpoint.ejections.load(Ordering::Relaxed).saturating_sub(u32::try_from(well).unwrap_or(u32::MAX));
+        let base = config.base_ejection_time.0;
+        let time = base.saturating_mul(past + 1).min(LONGEST_EJECTION.max(base));
+        endpoint.ejections.store(past + 1, Ordering::Relaxed);
+        endpoint.failures.store(0, Ordering::Relaxed);
+        endpoint.ejected_until.store(now + millis(time), Ordering::Relaxed);
+        true
+    }
+
+    /// At least 1, since 0 stands for never.
+    fn millis(&self, now: Instant) -> u64 {
+        millis(now.saturating_duration_since(self.started)) + 1
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn fail(health: &Health, index: usize, times: usize, now: Instant) -> Vec<bool> {
+        (0..times).map(|_| health.record_at(index, false, now)).collect()
+    }
+
+    #[test]
+    fn the_fifth_failure_in_a_row_ejects_for_longer_each_time() {
+        let health = Health::new(Some(&OutlierDetectionConfig::default()), 2);
+        let mut now = Instant::now();
+        fail(&health, 0, 4, now);
+        health.record_at(0, true, now);
+        assert_eq!(fail(&health, 0, 5, now), [false, false, false, false, true]);
+        for round in 1..=3 {
+            assert!(!health.is_available_at(0, now + 30 * SECOND * round - SECOND), "round {round}");
+            now += 30 * SECOND * round;
+            assert!(health.is_available_at(0, now), "round {round}");
+            assert_eq!(fail(&health, 0, 5, now).last(), Some(&true), "round {round}");
+        }
+        now += 120 * SECOND + 40 * SECOND;
+        fail(&health, 0, 5, now);
+        assert!(health.is_available_at(0, now + 30 * SECOND), "four quiet intervals make up for four ejections");
+    }
+
+    #[test]
+    fn never_more_than_its_share_is_ejected_and_never_longer_than_five_minutes() {
+        let health = Health::new(Some(&OutlierDetectionConfig::default()), 3);
+        let mut now = Instant::now();
+        assert_eq!(fail(&health, 0, 5, now).last(), Some(&true));
+        assert_eq!(fail(&health, 1, 20, now).last(), Some(&false), "two of three are more than half");
+        for _ in 0..20 {
+            now += LONGEST_EJECTION;
+            assert!(health.is_available_at(0, now));
+            fail(&health, 0, 5, now);
+        }
+        let alone = Health::new(Some(&OutlierDetectionConfig::default()), 1);
+        assert!(!fail(&alone, 0, 10, now).contains(&true));
+    }
+
+    #[test]
+    fn checks_decide_after_their_thresholds_and_end_ejections() {
+        let config = HealthCheckConfig::default();
+        let health = Health::new(Some(&OutlierDetectionConfig::default()), 2);
+        let check = |is_success| health.check(&config, 0, is_success);
+        assert_eq!([check(false), check(false), check(true), check(false), check(false)], [None; 5]);
+        assert_eq!(check(false), Some(false));
+        assert_eq!((health.available(), health.is_available(0)), (1, false));
+        assert_eq!([check(true), check(false), check(true)], [None; 3]);
+        assert_eq!(check(true), Some(true));
+        assert!(health.is_available(0));
+        fail(&health, 0, 5, Instant::now());
+        assert!(!health.is_available(0));
+        check(true);
+        assert!(health.is_available(0));
     }
 }

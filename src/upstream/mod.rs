@@ -13,9 +13,10 @@ pub mod retry;
 pub mod tls;
 
 use std::{
+    fmt,
     hash::{BuildHasher as _, Hasher as _, RandomState},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::Instant,
@@ -26,12 +27,14 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header, uri::PathAn
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout_at;
+use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
 use self::{
     balance::{Balance, Candidate},
     breaker::Breaker,
     dedupe::{Flights, Key},
     headers::Rules,
+    health::{Health, HealthCheckConfig},
     pool::Pool,
     retry::Retry,
 };
@@ -145,6 +148,7 @@ struct Service {
     name: Arc<str>,
     endpoints: Vec<Endpoint>,
     balance: Balance,
+    health: Health,
     breaker: Breaker,
     retry: Retry,
     metrics: Arc<Metrics>,
@@ -159,6 +163,19 @@ struct Endpoint {
     weight: u32,
     under_way: AtomicUsize,
     pool: Arc<Pool>,
+}
+
+/// TLS to one endpoint.
+#[derive(Clone)]
+pub struct Secure {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl fmt::Debug for Secure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Secure").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// Why a try has no answer.
@@ -196,7 +213,7 @@ pub struct Slot {
 }
 
 impl Upstream {
-    /// The upstream of this configuration.
+    /// The upstream of this configuration. With health checks it must be made inside a Tokio runtime.
     ///
     /// # Errors
     /// Says what of the configuration cannot be used.
@@ -204,16 +221,20 @@ impl Upstream {
         let endpoints = config.endpoints.iter().map(|endpoint| Endpoint::new(endpoint, config)).collect::<Result<Vec<_>, _>>()?;
         let weights: Vec<u32> = endpoints.iter().map(|endpoint| endpoint.weight).collect();
         let uri = config.endpoints.first().and_then(|endpoint| endpoint.url.parse().ok()).unwrap_or_default();
-        metrics.upstream_healthy(&name, endpoints.len());
-        let service = Service {
+        let service = Arc::new(Service {
             balance: Balance::new(&config.balance, &weights)?,
+            health: Health::new(config.outlier_detection.as_ref(), endpoints.len()),
             breaker: Breaker::new(&config.circuit_breaker),
             retry: Retry::new(&config.retry),
             name: name.clone(),
             endpoints,
             metrics,
-        };
-        Ok(Self { name, uri, rules: Rules::default(), flights: None, service: Arc::new(service) })
+        });
+        service.metrics.upstream_healthy(&service.name, service.endpoints.len());
+        if let Some(check) = &config.health_check {
+            tokio::spawn(check_health(Arc::downgrade(&service), check.clone()));
+        }
+        Ok(Self { name, uri, rules: Rules::default(), flights: None, service })
     }
 
     /// The same service as a route calls it.
@@ -295,11 +316,7 @@ impl Service {
         let started = Instant::now();
         self.breaker.admit().inspect_err(|error| self.metrics.upstream_error(&self.name, error.kind))?;
         let result = self.try_all(call, key).await;
-        let is_success = match &result {
-            Ok(reply) => !reply.status().is_server_error(),
-            Err(failure) => matches!(failure.fault, Fault::Request | Fault::Overflow),
-        };
-        if let Some(state) = self.breaker.record(is_success) {
+        if let Some(state) = self.breaker.record(is_good(&result)) {
             self.metrics.circuit_breaker_state(&self.name, state as i64);
             tracing::info!(upstream = %self.name, ?state, "the circuit breaker changes");
         }
@@ -357,12 +374,12 @@ impl Service {
         if self.endpoints.len() <= 1 {
             return 0;
         }
-        let candidate = |endpoint: &Endpoint| Candidate {
+        let candidate = |(index, endpoint): (usize, &Endpoint)| Candidate {
             weight: endpoint.weight,
             load: endpoint.under_way.load(Ordering::Relaxed),
-            is_available: true,
+            is_available: self.health.is_available(index),
         };
-        let candidates: Vec<_> = self.endpoints.iter().map(candidate).collect();
+        let candidates: Vec<_> = self.endpoints.iter().enumerate().map(candidate).collect();
         self.balance.choose(&candidates, key, avoid).unwrap_or_default()
     }
 
@@ -376,10 +393,14 @@ impl Service {
         let slot = Slot { service: self.clone(), endpoint: index };
         endpoint.address(&mut request)?;
         let until = self.retry.per_try_timeout().map_or(deadline, |limit| deadline.min(Instant::now() + limit));
-        match timeout_at(until.into(), endpoint.pool.send(request, slot)).await {
-            Ok(result) => result,
-            Err(_) => Err(Failure { fault: Fault::Timeout, error: late() }),
+        let sent = timeout_at(until.into(), endpoint.pool.send(request, Some(slot))).await;
+        let result = sent.unwrap_or_else(|_| Err(Failure { fault: Fault::Timeout, error: late() }));
+        if self.health.record(index, is_good(&result)) {
+            let available = self.health.available();
+            self.metrics.upstream_healthy(&self.name, available);
+            tracing::warn!(upstream = %self.name, host = ?endpoint.host, available, "an endpoint is ejected");
         }
+        result
     }
 }
 
@@ -396,17 +417,33 @@ impl Endpoint {
     fn new(config: &discovery::EndpointConfig, upstream: &UpstreamConfig) -> Result<Self, String> {
         let url: Uri = config.url.parse().map_err(|_| format!("`{}` is not a URL", config.url))?;
         let authority = url.authority().ok_or_else(|| format!("`{}` has no host", config.url))?;
-        let port = match (url.scheme_str(), url.port_u16()) {
-            (Some("http"), port) => port.unwrap_or(80),
-            _ => return Err(format!("`{}` is not an http:// URL", config.url)),
+        let (port, secure) = match url.scheme_str() {
+            Some("http") => (80, None),
+            Some("https") => (443, Some(tls::secure(&upstream.tls, authority.host(), upstream.pool.http2.protocols())?)),
+            _ => return Err(format!("`{}` is neither http:// nor https://", config.url)),
+        };
+        let port = url.port_u16().unwrap_or(port);
+        let settings = pool::Settings {
+            config: upstream.pool.clone(),
+            connect_timeout: upstream.connect_timeout.0,
+            max_connections: upstream.circuit_breaker.max_connections as usize,
+            max_pending: upstream.circuit_breaker.max_pending_requests as usize,
         };
         Ok(Self {
             host: authority.as_str().parse().map_err(|_| format!("`{authority}` is not a host"))?,
             base: url.path().trim_end_matches('/').into(),
             weight: config.weight,
             under_way: AtomicUsize::new(0),
-            pool: Pool::new(authority.host(), port, upstream.pool.clone(), upstream.connect_timeout.0),
+            pool: Pool::new(authority.host(), port, secure, settings),
         })
+    }
+
+    /// One check.
+    async fn is_healthy(&self, config: &HealthCheckConfig) -> bool {
+        let request = Request::get(config.path.as_str()).header(header::HOST, &self.host).body(Body::empty());
+        let Ok(request) = request else { return false };
+        let answer = tokio::time::timeout(config.timeout.0, self.pool.send(request, None)).await;
+        answer.is_ok_and(|answer| answer.is_ok_and(|answer| answer.status().is_success()))
     }
 
     /// Completes a request for this endpoint: its target, and `Host` unless there is one.
@@ -424,6 +461,36 @@ impl Endpoint {
         })?;
         *request.uri_mut() = uri;
         Ok(())
+    }
+}
+
+/// Whether the endpoint is well, for all that this outcome says.
+fn is_good(result: &Result<Reply, Failure>) -> bool {
+    match result {
+        Ok(reply) => !reply.status().is_server_error(),
+        Err(failure) => matches!(failure.fault, Fault::Request | Fault::Overflow),
+    }
+}
+
+/// Checks every endpoint over and over, as long as the service is used.
+async fn check_health(service: Weak<Service>, config: HealthCheckConfig) {
+    /// The part of an interval by which checks of many gateways are spread.
+    const JITTER: f64 = 0.1;
+    while let Some(service) = service.upgrade() {
+        let checks = service.endpoints.iter().enumerate().map(|(index, endpoint)| {
+            let (service, config) = (&service, &config);
+            async move {
+                let is_success = endpoint.is_healthy(config).await;
+                if let Some(is_healthy) = service.health.check(config, index, is_success) {
+                    tracing::info!(upstream = %service.name, host = ?endpoint.host, is_healthy, "an endpoint's health changes");
+                }
+            }
+        });
+        futures_util::future::join_all(checks).await;
+        service.metrics.upstream_healthy(&service.name, service.health.available());
+        drop(service);
+        let jitter = config.interval.0.mul_f64(JITTER * (random() >> 11) as f64 / (1_u64 << 53) as f64);
+        tokio::time::sleep(config.interval.0 + jitter).await;
     }
 }
 

@@ -7,13 +7,19 @@
 use std::{
     fmt, io,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri, header, uri::Authority};
+use http::{
+    Request, StatusCode, Uri, header,
+    uri::{Authority, PathAndQuery, Scheme},
+};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::{
     body::Incoming,
@@ -23,11 +29,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep, sleep_until, timeout},
 };
 
-use super::{Failure, Fault, Reply, Slot};
+use super::{Failure, Fault, Reply, Secure, Slot};
 use crate::{
     body::{Body, BoxError},
     error::{Error, ErrorKind},
@@ -64,6 +72,17 @@ pub enum Http2 {
     Never,
 }
 
+impl Http2 {
+    /// What TLS offers.
+    pub const fn protocols(self) -> &'static [&'static [u8]] {
+        match self {
+            Self::Auto => &[b"h2", b"http/1.1"],
+            Self::Always => &[b"h2"],
+            Self::Never => &[b"http/1.1"],
+        }
+    }
+}
+
 /// Most header fields of an answer.
 const MAX_HEADERS: usize = 200;
 /// How long the body of an answer may stand still.
@@ -75,10 +94,27 @@ const PING: Duration = Duration::from_secs(20);
 pub struct Pool {
     /// Host (without brackets) and port.
     address: (Box<str>, u16),
-    config: PoolConfig,
-    connect_timeout: Duration,
+    secure: Option<Secure>,
+    settings: Settings,
     idle: Mutex<Vec<Idle>>,
     shared: Mutex<Option<http2::SendRequest<Body>>>,
+    /// Connections that may still be made.
+    free: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    returned: Notify,
+}
+
+/// What holds for the connections of an upstream.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How they are kept.
+    pub config: PoolConfig,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// Most connections to one endpoint.
+    pub max_connections: usize,
+    /// Most calls that wait for one of them.
+    pub max_pending: usize,
 }
 
 struct Idle {
@@ -93,9 +129,17 @@ enum Sender {
 
 impl Pool {
     /// An empty pool for an endpoint.
-    pub fn new(host: &str, port: u16, config: PoolConfig, connect_timeout: Duration) -> Arc<Self> {
-        let address = (host.trim_matches(['[', ']']).into(), port);
-        Arc::new(Self { address, config, connect_timeout, idle: Mutex::default(), shared: Mutex::default() })
+    pub fn new(host: &str, port: u16, secure: Option<Secure>, settings: Settings) -> Arc<Self> {
+        Arc::new(Self {
+            address: (host.trim_matches(['[', ']']).into(), port),
+            secure,
+            idle: Mutex::default(),
+            shared: Mutex::default(),
+            free: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
+            waiting: AtomicUsize::new(0),
+            returned: Notify::new(),
+            settings,
+        })
     }
 
     /// Sends a request whose URI is its target and which has a `Host`. A connection that turns out to be closed before anything
@@ -103,7 +147,7 @@ impl Pool {
     ///
     /// # Errors
     /// Why there is no answer.
-    pub async fn send(self: &Arc<Self>, mut request: Request<Body>, slot: Slot) -> Result<Reply, Failure> {
+    pub async fn send(self: &Arc<Self>, mut request: Request<Body>, slot: Option<Slot>) -> Result<Reply, Failure> {
         /// Connections that may turn out to be closed before a new one is made.
         const STALE: usize = 3;
         let is_upgrade = request.headers().contains_key(header::UPGRADE);
@@ -113,11 +157,11 @@ impl Pool {
             let is_reused = idle.is_some();
             let mut sender = match idle {
                 Some(sender) => sender,
-                None => self.connect().await?,
+                None => self.obtain().await?,
             };
             let sent = match &mut sender {
                 Sender::Http1(sender) => sender.try_send_request(request).await,
-                Sender::Http2(sender) => sender.try_send_request(with_authority(request)).await,
+                Sender::Http2(sender) => sender.try_send_request(self.with_authority(request)).await,
             };
             match sent {
                 Ok(response) => return self.reply(response, sender, slot, is_upgrade),
@@ -132,32 +176,56 @@ impl Pool {
 
     /// A connection that is there already.
     fn take(&self) -> Option<Sender> {
-        if self.config.http2 == Http2::Always {
-            let shared = lock(&self.shared);
-            return shared.as_ref().filter(|sender| !sender.is_closed()).cloned().map(Sender::Http2);
+        if self.settings.config.http2 != Http2::Never {
+            let shared = lock(&self.shared).as_ref().filter(|sender| !sender.is_closed()).cloned();
+            if shared.is_some() {
+                return shared.map(Sender::Http2);
+            }
         }
         let mut idle = lock(&self.idle);
         while let Some(candidate) = idle.pop() {
-            if !candidate.sender.is_closed() && candidate.since.elapsed() < self.config.idle_timeout.0 {
+            if !candidate.sender.is_closed() && candidate.since.elapsed() < self.settings.config.idle_timeout.0 {
                 return Some(Sender::Http1(candidate.sender));
             }
         }
         None
     }
 
-    fn put_back(&self, sender: http1::SendRequest<Body>) {
-        let mut idle = lock(&self.idle);
-        let is_old = |oldest: &Idle| oldest.since.elapsed() >= self.config.idle_timeout.0;
-        if idle.len() >= self.config.max_idle || idle.first().is_some_and(is_old) {
-            idle.retain(|candidate| !is_old(candidate) && !candidate.sender.is_closed());
+    /// A new connection; when there are as many as may be, the next one that comes back.
+    async fn obtain(&self) -> Result<Sender, Failure> {
+        if let Ok(permit) = self.free.clone().try_acquire_owned() {
+            return self.connect(permit).await;
         }
-        if idle.len() < self.config.max_idle && !sender.is_closed() {
-            idle.push(Idle { sender, since: Instant::now() });
+        let _waiting = Waiting::enter(self)?;
+        loop {
+            let returned = self.returned.notified();
+            if let Some(sender) = self.take() {
+                return Ok(sender);
+            }
+            tokio::select! {
+                () = returned => {}
+                Ok(permit) = self.free.clone().acquire_owned() => return self.connect(permit).await,
+            }
         }
     }
 
-    async fn connect(&self) -> Result<Sender, Failure> {
-        let connected = timeout(self.connect_timeout, self.open()).await;
+    fn put_back(&self, sender: http1::SendRequest<Body>) {
+        let mut idle = lock(&self.idle);
+        let is_old = |oldest: &Idle| oldest.since.elapsed() >= self.settings.config.idle_timeout.0;
+        if idle.len() >= self.settings.config.max_idle || idle.first().is_some_and(is_old) {
+            idle.retain(|candidate| !is_old(candidate) && !candidate.sender.is_closed());
+        }
+        if idle.len() < self.settings.config.max_idle && !sender.is_closed() {
+            idle.push(Idle { sender, since: Instant::now() });
+        }
+        drop(idle);
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.returned.notify_one();
+        }
+    }
+
+    async fn connect(&self, permit: OwnedSemaphorePermit) -> Result<Sender, Failure> {
+        let connected = timeout(self.settings.connect_timeout, self.open(permit)).await;
         match connected {
             Ok(Ok(sender)) => Ok(sender),
             Ok(Err(error)) => Err(self.unreachable(&error)),
@@ -171,22 +239,54 @@ impl Pool {
         Failure { fault: Fault::Connect, error: error.retryable() }
     }
 
-    async fn open(&self) -> Result<Sender, BoxError> {
+    async fn open(&self, permit: OwnedSemaphorePermit) -> Result<Sender, BoxError> {
         let (host, port) = &self.address;
         let stream = TcpStream::connect((&**host, *port)).await?;
         stream.set_nodelay(true)?;
+        let http2 = self.settings.config.http2;
+        let Some(secure) = &self.secure else { return self.greet(stream, http2 == Http2::Always, permit).await };
+        let stream = secure.connector.connect(secure.name.clone(), stream).await?;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2") || http2 == Http2::Always;
+        self.greet(stream, is_http2, permit).await
+    }
+
+    /// Begins to speak HTTP; the connection lives in a task of its own, and its permit with it.
+    async fn greet<S>(&self, stream: S, is_http2: bool, permit: OwnedSemaphorePermit) -> Result<Sender, BoxError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let io = TokioIo::new(stream);
-        if self.config.http2 == Http2::Always {
+        if is_http2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(PING).keep_alive_while_idle(true);
             let (sender, connection) = builder.handshake(io).await?;
-            tokio::spawn(connection);
+            tokio::spawn(async move {
+                // How it ends, its requests learn.
+                let _ = connection.await;
+                drop(permit);
+            });
             *lock(&self.shared) = Some(sender.clone());
             return Ok(Sender::Http2(sender));
         }
         let (sender, connection) = http1::Builder::new().max_headers(MAX_HEADERS).handshake(io).await?;
-        tokio::spawn(connection.with_upgrades());
+        tokio::spawn(async move {
+            let _ = connection.with_upgrades().await;
+            drop(permit);
+        });
         Ok(Sender::Http1(sender))
+    }
+
+    /// The request as HTTP/2 wants it: scheme and authority in the URI, no `Host`.
+    fn with_authority(&self, mut request: Request<Body>) -> Request<Body> {
+        let host = request.headers_mut().remove(header::HOST);
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(if self.secure.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
+        parts.authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        parts.path_and_query = request.uri().path_and_query().cloned().or(Some(PathAndQuery::from_static("/")));
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+        request
     }
 
     /// Checks an answer's head and gives its body the duty to bring the connection back.
@@ -194,7 +294,7 @@ impl Pool {
         self: &Arc<Self>,
         response: http::Response<Incoming>,
         sender: Sender,
-        slot: Slot,
+        slot: Option<Slot>,
         is_upgrade: bool,
     ) -> Result<Reply, Failure> {
         let (mut head, body) = response.into_parts();
@@ -231,21 +331,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The request as HTTP/2 wants it: scheme and authority in the URI, no `Host`.
-fn with_authority(mut request: Request<Body>) -> Request<Body> {
-    let host = request.headers_mut().remove(header::HOST);
-    let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
-    if let Some(authority) = authority {
-        let path = request.uri().path_and_query().cloned();
-        let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(http::uri::Scheme::HTTP);
-        parts.authority = Some(authority);
-        parts.path_and_query = path.or_else(|| Some(http::uri::PathAndQuery::from_static("/")));
-        if let Ok(uri) = Uri::from_parts(parts) {
-            *request.uri_mut() = uri;
+/// A call that waits for a connection, until it is dropped.
+struct Waiting<'a>(&'a Pool);
+
+impl<'a> Waiting<'a> {
+    fn enter(pool: &'a Pool) -> Result<Self, Failure> {
+        let before = pool.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Self(pool);
+        if before < pool.settings.max_pending {
+            return Ok(waiting);
         }
+        let error = Error::new(ErrorKind::UpstreamUnavailable, "as many calls wait for a connection as may");
+        Err(Failure { fault: Fault::Overflow, error })
     }
-    request
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What a failed send was: our request body's own error, a broken connection, or an answer that is not HTTP.
@@ -274,7 +378,7 @@ fn fault_of(error: TrySendError<Request<Body>>, is_reused: bool) -> Failure {
 struct Lease {
     pool: Arc<Pool>,
     sender: Sender,
-    slot: Slot,
+    slot: Option<Slot>,
 }
 
 /// The body of an answer.
