@@ -45,9 +45,14 @@ const PRODUCT: &[Field3] = &[
     ("upc", LeafKind::String),
     ("weight", LeafKind::Int),
 ];
-const REVIEW: &[Field2] = &[("id", LeafKind::Id, None), ("body", LeafKind::String, None), ("products", LeafKind::Any, Some(PRODUCT))];
-const USER: &[Field] =
-    &[("id", LeafKind::Id, None), ("username", LeafKind::String, None), ("name", LeafKind::String, None), ("reviews", LeafKind::Any, Some(REVIEW))];
+const REVIEW: &[Field2] =
+    &[("id", LeafKind::Id, None), ("body", LeafKind::String, None), ("products", LeafKind::Any, Some(PRODUCT))];
+const USER: &[Field] = &[
+    ("id", LeafKind::Id, None),
+    ("username", LeafKind::String, None),
+    ("name", LeafKind::String, None),
+    ("reviews", LeafKind::Any, Some(REVIEW)),
+];
 
 fn body() -> String {
     let product = |index: usize| {
@@ -60,7 +65,8 @@ fn body() -> String {
         )
     };
     let review = |index: usize| {
-        let text = "Neither too heavy nor too \\\"light\\\"; it arrived on time, and the colour is what was shown. ".repeat(1 + index % 7);
+        let text = "Neither too heavy nor too \\\"light\\\"; it arrived on time, and the colour is what was shown. "
+            .repeat(1 + index % 7);
         let products: Vec<_> = (index..index + 4).map(product).collect();
         format!(r#"{{"id":"{index}","body":"{text}","products":[{}]}}"#, products.join(","))
     };
@@ -84,7 +90,8 @@ fn add(shape: &mut Shape, fields: Vec<(&str, LeafKind, Option<(LayoutId, ReadId)
         let value = below.map_or(ReadValue::Leaf, |(_, read)| ReadValue::Object(read));
         read.push(ReadField { key: key.into(), slot, types: None, lists, value });
     }
-    let layout = Layout { slots: shown.len(), path: Vec::new(), object_type, possible: TypeSet::new(vec![TypeId::new(0)]), fields: shown };
+    let layout =
+        Layout { slots: shown.len(), path: Vec::new(), object_type, possible: TypeSet::new(vec![TypeId::new(0)]), fields: shown };
     let layout = shape.layouts.push(layout);
     (layout, shape.reads.push(Read { layout, typename: None, object_type: None, fields: read }))
 }
@@ -128,7 +135,9 @@ fn ours(request: Request<'_>, body: &Bytes) -> Vec<u8> {
 }
 
 fn project(fields: &[(&str, Option<Vec<(&str, Option<Vec<&str>>)>>)], value: &Value) -> Value {
-    let list = |value: &Value, each: &dyn Fn(&Value) -> Value| value.as_array().map_or(Value::Null, |items| items.iter().map(each).collect());
+    let list = |value: &Value, each: &dyn Fn(&Value) -> Value| {
+        value.as_array().map_or(Value::Null, |items| items.iter().map(each).collect())
+    };
     let mut object = Map::new();
     for (key, below) in fields {
         let found = value.get(key).unwrap_or(&Value::Null);
@@ -140,7 +149,9 @@ fn project(fields: &[(&str, Option<Vec<(&str, Option<Vec<&str>>)>>)], value: &Va
                     let found = item.get(key).unwrap_or(&Value::Null);
                     let taken = match below {
                         None => found.clone(),
-                        Some(keys) => list(found, &|item| keys.iter().map(|key| ((*key).to_owned(), item[*key].clone())).collect()),
+                        Some(keys) => {
+                            list(found, &|item| keys.iter().map(|key| ((*key).to_owned(), item[*key].clone())).collect())
+                        }
                     };
                     object.insert((*key).to_owned(), taken);
                 }
@@ -158,7 +169,8 @@ fn with_values(body: &[u8]) -> Vec<u8> {
     let keys: Vec<&str> = PRODUCT.iter().map(|(key, _)| *key).collect();
     let review = REVIEW.iter().map(|(key, _, below)| (*key, below.map(|_| keys.clone()))).collect::<Vec<_>>();
     let user: Vec<_> = USER.iter().map(|(key, _, below)| (*key, below.map(|_| review.clone()))).collect();
-    let users = answer["data"]["users"].as_array().map(|users| users.iter().map(|value| project(&user, value)).collect::<Value>());
+    let users =
+        answer["data"]["users"].as_array().map(|users| users.iter().map(|value| project(&user, value)).collect::<Value>());
     serde_json::to_vec(&serde_json::json!({"data":{"users": users}})).expect("values print")
 }
 
@@ -207,7 +219,11 @@ fn main() {
     });
     let kilobytes = body.len() / 1000;
     let report = |name: &str, time: Duration, reference: Duration| {
-        println!("{name:<44} {:>8.1} us  {:>5.2} of the reference", time.as_nanos() as f64 / 1000.0, time.as_secs_f64() / reference.as_secs_f64());
+        println!(
+            "{name:<44} {:>8.1} us  {:>5.2} of the reference",
+            time.as_nanos() as f64 / 1000.0,
+            time.as_secs_f64() / reference.as_secs_f64()
+        );
     };
     println!("a body of {kilobytes} KB");
     report("serde_json: skip (reference)", ignore, ignore);

@@ -6,6 +6,7 @@ mod batch;
 mod compose;
 mod config;
 mod outcome;
+mod plan;
 mod rover;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -57,6 +58,12 @@ enum Command {
   supergate compose --format json | jq .hints
   supergate compose --batch < cases.jsonl        lines of {\"id\",\"subgraphs\":[{\"name\",\"url\",\"sdl\"}]}")]
     Compose(ComposeArgs),
+    /// Print how an operation would be executed
+    #[command(after_help = "Examples:
+  supergate plan --supergraph supergraph.graphql --operation query.graphql
+  supergate plan --supergraph supergraph.graphql --operation query.graphql --format json
+  supergate plan --batch < cases.jsonl           lines of {\"id\",\"supergraph\",\"operation\",\"operation_name\"?,\"variables\"?}")]
+    Plan(PlanArgs),
     /// Check router.yaml, or print its JSON Schema
     #[command(
         subcommand,
@@ -104,6 +111,36 @@ enum ComposeFormat {
     Json,
 }
 
+#[derive(Debug, Args)]
+struct PlanArgs {
+    /// The supergraph schema
+    #[arg(long, value_name = "FILE", required_unless_present = "batch")]
+    supergraph: Option<PathBuf>,
+    /// The document with the operation
+    #[arg(long, value_name = "FILE", required_unless_present = "batch")]
+    operation: Option<PathBuf>,
+    /// Which operation of the document
+    #[arg(long, value_name = "NAME")]
+    operation_name: Option<String>,
+    /// JSON with variables, which are checked against the operation
+    #[arg(long, value_name = "FILE")]
+    variables: Option<PathBuf>,
+    /// What is printed
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    format: PlanFormat,
+    /// Plan each line of JSON on standard input, and answer with one line each
+    #[arg(long, conflicts_with_all = ["supergraph", "operation", "operation_name", "variables", "format"])]
+    batch: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PlanFormat {
+    /// Indented text
+    Text,
+    /// The JSON that tools know
+    Json,
+}
+
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Print the JSON Schema of router.yaml
@@ -127,6 +164,7 @@ pub fn run() -> ExitCode {
         None => Ok(Outcome::Done),
         Some(Command::Serve(_) | Command::Demo) => Ok(Outcome::Done),
         Some(Command::Compose(args)) => compose::run(&args),
+        Some(Command::Plan(args)) => plan::run(&args),
         Some(Command::Config(ConfigCommand::Schema)) => config::schema(),
         Some(Command::Config(ConfigCommand::Validate { config })) => config::validate(&config),
     };

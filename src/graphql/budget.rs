@@ -89,7 +89,10 @@ pub fn check(budget: &Budget, document: &ExecutableDocument, operation: &Operati
     ];
     for (limit, found, allowed) in limits.into_iter().filter(|(_, found, allowed)| found > allowed) {
         if !budget.warn_only {
-            return Err(Error::new(ErrorKind::OperationTooLarge, format!("The operation is over the limit {limit}: {found} of at most {allowed}.")));
+            return Err(Error::new(
+                ErrorKind::OperationTooLarge,
+                format!("The operation is over the limit {limit}: {found} of at most {allowed}."),
+            ));
         }
         let name = operation.name.as_ref().map_or("", |name| name.as_str());
         tracing::warn!(operation = name, limit, found, allowed, "an operation is over a limit");
@@ -157,7 +160,14 @@ mod tests {
     }
 
     fn limited(set: impl FnOnce(&mut Budget), operation: &str) -> String {
-        let mut budget = Budget { max_depth: 100, max_height: 100, max_aliases: 100, max_root_fields: 100, max_directives: 100, ..Budget::default() };
+        let mut budget = Budget {
+            max_depth: 100,
+            max_height: 100,
+            max_aliases: 100,
+            max_root_fields: 100,
+            max_directives: 100,
+            ..Budget::default()
+        };
         assert!(checked(&budget, operation).is_ok(), "{operation}");
         set(&mut budget);
         let error = checked(&budget, operation).unwrap_err();

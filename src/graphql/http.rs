@@ -168,7 +168,9 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Error> {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or_else(unsupported)?;
     let mut parts = value.split(';').map(str::trim);
     let is_json = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
-    let is_readable = parts.filter_map(|part| part.split_once('=')).all(|(name, value)| !name.trim().eq_ignore_ascii_case("charset") || is_utf8(value));
+    let is_readable = parts
+        .filter_map(|part| part.split_once('='))
+        .all(|(name, value)| !name.trim().eq_ignore_ascii_case("charset") || is_utf8(value));
     if is_json && is_readable { Ok(()) } else { Err(unsupported()) }
 }
 
@@ -218,7 +220,9 @@ fn decode_form(text: &str) -> Result<String, Error> {
             (b'+', _) => bytes.push(b' '),
             (b'%', [high, low, after @ ..]) => {
                 let digit = |digit: &u8| char::from(*digit).to_digit(16);
-                let (Some(high), Some(low)) = (digit(high), digit(low)) else { return Err(malformed("The query string is not well encoded.")) };
+                let (Some(high), Some(low)) = (digit(high), digit(low)) else {
+                    return Err(malformed("The query string is not well encoded."));
+                };
                 // Two hexadecimal digits make a byte.
                 bytes.push((high * 16 + low) as u8);
                 rest = after;
@@ -277,14 +281,31 @@ mod tests {
         assert_eq!(request.query.as_deref(), Some("{ a }"));
         assert_eq!(request.operation_name, None);
         assert_eq!(request.variables.unwrap().len(), 1);
-        for bad in ["query=%", "query=%zz", "query=%ff", "query=a&query=b", "query=a&variables=[1]", "query=a&variables={", "query=a&extensions=3"] {
+        for bad in [
+            "query=%",
+            "query=%zz",
+            "query=%ff",
+            "query=a&query=b",
+            "query=a&variables=[1]",
+            "query=a&variables={",
+            "query=a&extensions=3",
+        ] {
             assert_eq!(from_query(bad).unwrap_err().kind, ErrorKind::GraphqlBadRequest, "{bad}");
         }
     }
 
     #[test]
     fn bodies_of_other_forms_are_refused() {
-        for bad in ["", "{", "[]", "[{\"query\":\"{a}\"}]", "\"{a}\"", "{\"query\":1}", "{\"query\":\"{a}\",\"variables\":[]}", "{\"query\":\"{a}\",\"query\":\"{b}\"}"] {
+        for bad in [
+            "",
+            "{",
+            "[]",
+            "[{\"query\":\"{a}\"}]",
+            "\"{a}\"",
+            "{\"query\":1}",
+            "{\"query\":\"{a}\",\"variables\":[]}",
+            "{\"query\":\"{a}\",\"query\":\"{b}\"}",
+        ] {
             assert_eq!(from_body(bad.as_bytes()).unwrap_err().kind, ErrorKind::GraphqlBadRequest, "{bad}");
         }
         assert!(from_body(br#"{"query":"{a}","variables":null,"operationName":null,"extensions":null,"id":7}"#).is_ok());

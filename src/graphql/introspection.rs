@@ -50,7 +50,12 @@ impl Introspector {
     ///
     /// # Errors
     /// The fields cannot be executed.
-    pub fn answer(&self, schema: &Valid<Schema>, part: &Prepared, variables: &Valid<JsonMap>) -> Result<Vec<(SlotId, Bytes)>, Error> {
+    pub fn answer(
+        &self,
+        schema: &Valid<Schema>,
+        part: &Prepared,
+        variables: &Valid<JsonMap>,
+    ) -> Result<Vec<(SlotId, Bytes)>, Error> {
         let failed = |message: String| Error::new(ErrorKind::GraphqlValidationFailed, message);
         let operation = part.document.operations.get(None).map_err(|error| failed(error.message().to_string()))?;
         let response = partial_execute(schema, &self.implementers, &part.document, operation, variables)

@@ -121,7 +121,8 @@ impl Endpoint {
 
 impl Engine {
     fn new(settings: Settings, graph: Graph) -> Self {
-        let service = |subgraph: &Subgraph| Service { name: subgraph.name.clone(), are_errors_included: subgraph.are_errors_included };
+        let service =
+            |subgraph: &Subgraph| Service { name: subgraph.name.clone(), are_errors_included: subgraph.are_errors_included };
         let mut services = IdVec::default();
         for (_, subgraph) in graph.subgraphs.iter() {
             services.push(service(subgraph));
@@ -152,7 +153,12 @@ impl Engine {
     }
 
     /// The answer of an operation.
-    async fn execute(&self, exchange: &mut Exchange, operation: &Arc<Operation>, variables: Option<JsonMap>) -> Result<Vec<u8>, Error> {
+    async fn execute(
+        &self,
+        exchange: &mut Exchange,
+        operation: &Arc<Operation>,
+        variables: Option<JsonMap>,
+    ) -> Result<Vec<u8>, Error> {
         let kind = operation.kind_name();
         let facts = OperationFacts { name: operation.name.clone(), kind, is_plan_cached: false, errors: 0 };
         exchange.operation = Some(facts.clone());

@@ -64,7 +64,8 @@ impl Document {
     /// # Errors
     /// It does not parse, is not valid on the client schema, or is over a limit.
     pub fn new(text: &str, supergraph: &Supergraph, rules: &Rules) -> Result<Self, Error> {
-        let mut parser = Parser::new().token_limit(rules.budget.parser_max_tokens).recursion_limit(rules.budget.parser_max_recursion);
+        let mut parser =
+            Parser::new().token_limit(rules.budget.parser_max_tokens).recursion_limit(rules.budget.parser_max_recursion);
         let syntax = parser.parse_ast(text, "operation");
         if parser.tokens_reached() > rules.budget.parser_max_tokens {
             let limit = rules.budget.parser_max_tokens;
@@ -78,7 +79,8 @@ impl Document {
         let document = syntax
             .to_executable_validate(&supergraph.client)
             .map_err(|failed| refused(ErrorKind::GraphqlValidationFailed, &failed.errors))?;
-        let operations = document.operations.iter().map(|operation| Operation::new(&document, operation, supergraph, rules).map(Arc::new));
+        let operations =
+            document.operations.iter().map(|operation| Operation::new(&document, operation, supergraph, rules).map(Arc::new));
         let operations = operations.collect::<Result<Vec<_>, _>>()?;
         Ok(Self { operations })
     }
@@ -91,7 +93,9 @@ impl Document {
         let found = match (name, self.operations.as_slice()) {
             (None, [only]) => Some(only),
             (None, []) => return Err(unresolved("The document has no operation.".into())),
-            (None, _) => return Err(unresolved("The document has several operations: operationName must tell which to run.".into())),
+            (None, _) => {
+                return Err(unresolved("The document has several operations: operationName must tell which to run.".into()));
+            }
             (Some(name), operations) => operations.iter().find(|operation| operation.name.as_deref() == Some(name)),
         };
         found.ok_or_else(|| unresolved(format!("The document has no operation named `{}`.", name.unwrap_or_default())))

@@ -82,11 +82,16 @@ impl Persisted {
 
 /// `extensions.persistedQuery.sha256Hash` of a request.
 fn hash_of(request: &Request) -> Result<Option<Box<str>>, Error> {
-    let Some(named) = request.extensions.as_ref().and_then(|extensions| extensions.get("persistedQuery")) else { return Ok(None) };
+    let Some(named) = request.extensions.as_ref().and_then(|extensions| extensions.get("persistedQuery")) else {
+        return Ok(None);
+    };
     let hash = named.get("sha256Hash").and_then(Value::as_str).filter(|hash| hash.len() == 64);
     match (named.get("version").and_then(Value::as_u64), hash) {
         (Some(1), Some(hash)) => Ok(Some(hash.to_ascii_lowercase().into())),
-        _ => Err(Error::new(ErrorKind::GraphqlBadRequest, "persistedQuery must have version 1 and a sha256Hash of 64 hexadecimal digits.")),
+        _ => Err(Error::new(
+            ErrorKind::GraphqlBadRequest,
+            "persistedQuery must have version 1 and a sha256Hash of 64 hexadecimal digits.",
+        )),
     }
 }
 

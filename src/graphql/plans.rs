@@ -153,7 +153,8 @@ fn active_labels(supergraph: &Supergraph, seed: &str) -> Vec<LabelId> {
         return Vec::new();
     }
     // FNV-1a: spread well enough over a few thousand shares, the same for one seed in every process.
-    let hash = seed.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let hash =
+        seed.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     let share = (hash >> 16) % 10_000;
     let is_active = |label: &str| {
         let percent = label.strip_prefix("percent(").and_then(|label| label.strip_suffix(')'));

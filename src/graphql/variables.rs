@@ -30,8 +30,9 @@ pub fn coerce(schema: &Valid<Schema>, operation: &Operation, given: Option<JsonM
     })?;
     for variable in &operation.parsed.variables {
         if let Some(value) = coerced.get(variable.name.as_str()) {
-            check_one_of(schema, &variable.ty, value)
-                .map_err(|reason| Error::new(ErrorKind::BadUserInput, format!("The value of variable ${} is wrong: {reason}", variable.name)))?;
+            check_one_of(schema, &variable.ty, value).map_err(|reason| {
+                Error::new(ErrorKind::BadUserInput, format!("The value of variable ${} is wrong: {reason}", variable.name))
+            })?;
         }
     }
     Ok(coerced)

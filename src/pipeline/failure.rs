@@ -71,7 +71,8 @@ pub fn respond(error: Error, exchange: &Exchange, is_graphql: bool) -> Response<
 /// The GraphQL answer to a request that was not executed: one error, or one for each problem of the document.
 fn answer(error: &Error) -> Answer<'_> {
     let failure = |message, locations| Failure { message, locations, extensions: Extensions { code: error.kind.code() } };
-    let mut errors: Vec<_> = error.problems.iter().map(|problem| failure(problem.message.as_str(), &problem.locations[..])).collect();
+    let mut errors: Vec<_> =
+        error.problems.iter().map(|problem| failure(problem.message.as_str(), &problem.locations[..])).collect();
     if errors.is_empty() {
         errors.push(failure(error.public_message(), &[]));
     }

@@ -1,0 +1,157 @@
+//! `supergate plan`: how an operation would be executed, as text or as the JSON that tools know.
+
+use std::{cell::RefCell, io, path::Path, time::Instant};
+
+use apollo_compiler::{ExecutableDocument, request::coerce_variable_values, validation::Valid};
+use serde_json::{Map, Value, json};
+use supergraph::{
+    model::Supergraph,
+    plan::{
+        self, PlanOptions, Printed, Tables,
+        operation::{Operation, OperationError},
+    },
+};
+
+use super::{
+    PlanArgs, PlanFormat, batch,
+    outcome::{Outcome, complain, print},
+};
+
+/// One thing that is wrong with the input.
+struct Complaint {
+    code: String,
+    message: String,
+}
+
+/// A supergraph, ready to plan on.
+struct Planner {
+    text: String,
+    supergraph: Supergraph,
+    tables: Tables,
+}
+
+/// An operation and what comes with it.
+struct Request<'a> {
+    document: &'a str,
+    name: Option<&'a str>,
+    variables: Option<&'a Value>,
+}
+
+/// Plans as the arguments ask.
+pub fn run(args: &PlanArgs) -> io::Result<Outcome> {
+    if args.batch {
+        // Neighbouring lines often share a supergraph, which takes longer to read than an operation to plan.
+        let last = RefCell::new(None);
+        return batch::run(|given| line(given, &last));
+    }
+    let (Some(supergraph), Some(operation)) = (&args.supergraph, &args.operation) else {
+        return Ok(Outcome::wrong("--supergraph and --operation are needed, or --batch"));
+    };
+    let texts = read(supergraph).and_then(|supergraph| Ok((supergraph, read(operation)?, variables(args.variables.as_deref())?)));
+    let (supergraph, document, variables) = match texts {
+        Ok(texts) => texts,
+        Err(message) => return Ok(Outcome::wrong(message)),
+    };
+    let request = Request { document: &document, name: args.operation_name.as_deref(), variables: variables.as_ref() };
+    match Planner::new(supergraph).and_then(|planner| planner.plan(&request)) {
+        Ok((printed, _)) => {
+            match args.format {
+                PlanFormat::Text => print(printed.text.trim_end())?,
+                PlanFormat::Json => print(serde_json::to_string_pretty(&printed.json)?)?,
+            }
+            Ok(Outcome::Done)
+        }
+        Err(complaints) => {
+            for Complaint { code, message } in complaints {
+                complain(format_args!("error {code}: {message}"));
+            }
+            Ok(Outcome::Wrong)
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+}
+
+fn variables(path: Option<&Path>) -> Result<Option<Value>, String> {
+    let Some(path) = path else { return Ok(None) };
+    serde_json::from_str(&read(path)?).map(Some).map_err(|error| format!("{} is not JSON: {error}", path.display()))
+}
+
+/// One line of a batch.
+fn line(given: &Value, last: &RefCell<Option<Planner>>) -> Result<batch::Answer, String> {
+    let supergraph = batch::text(given, "supergraph")?;
+    let request = Request {
+        document: batch::text(given, "operation")?,
+        name: given.get("operation_name").and_then(Value::as_str),
+        variables: given.get("variables").filter(|variables| !variables.is_null()),
+    };
+    let mut last = last.borrow_mut();
+    let planned = match last.take().filter(|planner| planner.text == supergraph) {
+        Some(planner) => Ok(planner),
+        None => Planner::new(supergraph.to_owned()),
+    }
+    .and_then(|planner| last.insert(planner).plan(&request));
+    let entries = match planned {
+        Ok((printed, micros)) => vec![("plan", printed.json), ("planning_us", micros.into())],
+        Err(complaints) => {
+            let errors = complaints.iter().map(|Complaint { code, message }| json!({ "message": message, "code": code }));
+            vec![("errors", errors.collect())]
+        }
+    };
+    Ok(Map::from_iter(entries.into_iter().map(|(key, value)| (key.to_owned(), value))))
+}
+
+impl Planner {
+    fn new(text: String) -> Result<Self, Vec<Complaint>> {
+        let supergraph = Supergraph::read(&text).map_err(|diagnostics| {
+            let complaint = |diagnostic: supergraph::diagnostics::Diagnostic| Complaint {
+                code: diagnostic.code.to_owned(),
+                message: diagnostic.message,
+            };
+            diagnostics.into_iter().map(complaint).collect::<Vec<_>>()
+        })?;
+        let tables = Tables::new(&supergraph);
+        Ok(Self { text, supergraph, tables })
+    }
+
+    /// The plan, and the microseconds that planning alone took.
+    fn plan(&self, request: &Request<'_>) -> Result<(Printed, u64), Vec<Complaint>> {
+        let complaint = |code: &str, message: String| vec![Complaint { code: code.to_owned(), message }];
+        let client = &self.supergraph.client;
+        let document = ExecutableDocument::parse_and_validate(client, request.document, "operation").map_err(|failed| {
+            let errors = failed.errors.iter().map(|error| error.error.to_string());
+            errors.flat_map(|message| complaint("GRAPHQL_VALIDATION_FAILED", message)).collect::<Vec<_>>()
+        })?;
+        let operation = Operation::new(&self.supergraph, &document, request.name).map_err(|error| match error {
+            OperationError::NotFound => {
+                let message = "there is no such operation, or a name must tell which is meant";
+                complaint("OPERATION_RESOLUTION_FAILURE", message.to_owned())
+            }
+            OperationError::TooDeep => complaint("OPERATION_TOO_LARGE", "the operation is nested too deep".to_owned()),
+        })?;
+        self.check_variables(&document, request).map_err(|message| complaint("BAD_USER_INPUT", message))?;
+        let options = PlanOptions::default();
+        let failed = |error: plan::PlanError| complaint("PLANNING_FAILED", error.to_string());
+        let started = Instant::now();
+        let _ = plan::plan(&self.supergraph, &self.tables, &operation, &options).map_err(failed)?;
+        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        plan::print(&self.supergraph, &self.tables, &operation, &options).map_err(failed).map(|printed| (printed, micros))
+    }
+
+    /// A plan does not depend on variables, but variables that do not fit would never get as far as a plan.
+    fn check_variables(&self, document: &Valid<ExecutableDocument>, request: &Request<'_>) -> Result<(), String> {
+        let Some(variables) = request.variables else { return Ok(()) };
+        let given = parser_json(variables).ok_or("the variables are no JSON object")?;
+        let operation = document.operations.get(request.name).map_err(|error| error.message().to_string())?;
+        coerce_variable_values(&self.supergraph.client, operation, &given)
+            .map(|_| ())
+            .map_err(|error| error.message().to_string())
+    }
+}
+
+/// The same object in the parser's own form of JSON.
+fn parser_json(value: &Value) -> Option<apollo_compiler::response::JsonMap> {
+    serde_json::from_value(value.clone()).ok()
+}
