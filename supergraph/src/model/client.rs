@@ -4,6 +4,7 @@
 
 use super::features::{DirectiveNames, Features};
 use crate::diagnostics::{Diagnostic, Level, Place};
+use crate::document::{self, Fault};
 use apollo_compiler::ast::{
     Definition, DirectiveDefinition, DirectiveList, DirectiveLocation, Document, EnumTypeDefinition, FieldDefinition,
     InputObjectTypeDefinition, InputValueDefinition, InterfaceTypeDefinition, ObjectTypeDefinition, ScalarTypeDefinition,
@@ -18,22 +19,22 @@ use rustc_hash::FxHashSet;
 /// # Errors
 /// What remains is not valid GraphQL.
 pub fn client_schema(supergraph: &Document) -> Result<Valid<Schema>, Vec<Diagnostic>> {
-    let mut document = client_document(supergraph);
-    define_one_of(&mut document);
+    let mut client = client_document(supergraph);
+    define_one_of(&mut client);
     Schema::builder()
         .adopt_orphan_extensions()
         .ignore_builtin_redefinitions()
-        .add_ast(&document)
+        .add_ast(&client)
         .build()
         .and_then(Schema::validate)
-        .map_err(|errors| errors.errors.iter().map(|error| invalid(&error)).collect())
+        .map_err(|failed| document::faults(&failed.errors).iter().map(invalid).collect())
 }
 
-fn invalid(error: &apollo_compiler::diagnostic::Diagnostic<'_, apollo_compiler::validation::DiagnosticData>) -> Diagnostic {
+fn invalid(fault: &Fault) -> Diagnostic {
     Diagnostic {
         code: super::read::INVALID,
         level: Level::Error,
-        message: format!("The client schema of this supergraph is not valid: {}.", error.error),
+        message: format!("The client schema of this supergraph is not valid: {}", fault.message),
         places: vec![Place { subgraph: None, at: None }],
     }
 }

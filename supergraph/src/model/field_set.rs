@@ -3,9 +3,9 @@
 //! Relied on by `plan` and `compose::satisfiable`. A field set is resolved against a type as one subgraph has it: below a field,
 //! the type is the one that the field has in that subgraph. Recursion is bounded by the parser's recursion limit.
 
+use crate::document;
 use crate::ids::{FieldId, TypeId};
 use apollo_compiler::ast::{self, Value};
-use apollo_compiler::parser::Parser;
 use apollo_compiler::{Name, Node};
 
 /// A selection set without aliases and directives.
@@ -91,20 +91,10 @@ pub(super) enum Problem {
     Unsupported,
 }
 
-/// Deepest nesting of a field set.
-const DEPTH: usize = 64;
-
 /// Parses `text`, with or without the outer braces, without looking names up.
 pub(super) fn parse(text: &str) -> Result<Vec<ast::Selection>, Problem> {
-    let trimmed = text.trim();
-    let wrapped = if trimmed.starts_with('{') { trimmed.to_owned() } else { format!("{{{trimmed}}}") };
-    let document = Parser::new().recursion_limit(DEPTH).parse_ast(wrapped, "field set").map_err(|_| Problem::Syntax)?;
-    match document.definitions.as_slice() {
-        [ast::Definition::OperationDefinition(operation)] if !operation.selection_set.is_empty() => {
-            Ok(operation.selection_set.clone())
-        }
-        _ => Err(Problem::Syntax),
-    }
+    let selections = document::selections(text).map_err(|_| Problem::Syntax)?;
+    if selections.is_empty() { Err(Problem::Syntax) } else { Ok(selections) }
 }
 
 /// Resolves parsed selections against `parent`.

@@ -167,6 +167,34 @@ fn wrap(ty: &ast::Type) -> Wrap {
 
 /// A type written as text, e.g. `[String!]!`.
 pub(super) fn type_ref(text: &str, type_ids: &FxHashMap<Name, TypeId>) -> Option<TypeRef> {
-    let ty = ast::Type::parse(text, "type").ok()?;
-    type_ids.get(ty.inner_named_type()).map(|named| TypeRef { named: *named, wrap: wrap(&ty) })
+    let mut wrap = Wrap { lists: 0, non_null: 0 };
+    let mut inner = text.trim();
+    loop {
+        if let Some(nullable) = inner.strip_suffix('!') {
+            wrap.non_null |= 1_u32.checked_shl(u32::from(wrap.lists)).unwrap_or(0);
+            inner = nullable.trim_end();
+        }
+        let Some(list) = inner.strip_prefix('[') else { break };
+        inner = list.strip_suffix(']')?.trim();
+        wrap.lists = wrap.lists.checked_add(1)?;
+    }
+    type_ids.get(inner).map(|named| TypeRef { named: *named, wrap })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Id;
+
+    #[test]
+    fn types_are_read_from_text_with_their_lists_and_non_nulls() {
+        let ids = FxHashMap::from_iter([(Name::new_static_unchecked("A"), TypeId::new(3))]);
+        let read = |text| type_ref(text, &ids).map(|ty| (ty.named.index(), ty.wrap.lists, ty.wrap.non_null));
+        assert_eq!(read("A"), Some((3, 0, 0)));
+        assert_eq!(read(" [ A! ]! "), Some((3, 1, 0b11)));
+        assert_eq!(read("[[A!]]"), Some((3, 2, 0b100)));
+        assert_eq!(read("[A"), None);
+        assert_eq!(read("B!"), None);
+        assert_eq!(read(&format!("{}A{}", "[".repeat(300), "]".repeat(300))), None);
+    }
 }

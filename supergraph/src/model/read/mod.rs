@@ -14,18 +14,15 @@ use super::declared::Declared;
 use super::features::{DirectiveNames, Features};
 use super::{NameMap, Subgraph, Supergraph, Type, client, nothing};
 use crate::diagnostics::{Diagnostic, Level, Place};
+use crate::document::{self, Fault};
 use crate::ids::{FieldId, IdVec, LabelId, SubgraphId, TypeId};
 use apollo_compiler::Name;
 use apollo_compiler::ast::{Definition, Document, OperationType};
-use apollo_compiler::parser::Parser;
 
 use rustc_hash::FxHashMap;
 
 /// The code of everything that is wrong with a supergraph SDL as such.
 pub(super) const INVALID: &str = "INVALID_FEDERATION_SUPERGRAPH";
-
-/// Deepest nesting of selections, types and values in an SDL.
-const DEPTH: usize = 200;
 
 impl Supergraph {
     /// Reads a supergraph SDL.
@@ -34,9 +31,9 @@ impl Supergraph {
     /// Everything that keeps the SDL from being a supergraph: syntax, unknown names, field sets that do not fit, a client schema
     /// that is not valid GraphQL.
     pub fn read(sdl: &str) -> Result<Self, Vec<Diagnostic>> {
-        match Parser::new().recursion_limit(DEPTH).parse_ast(sdl, "supergraph") {
+        match document::sdl(sdl, "supergraph") {
             Ok(document) => Self::from_document(&document),
-            Err(errors) => Err(errors.errors.iter().map(|error| syntax_error(&error)).collect()),
+            Err(faults) => Err(faults.into_iter().map(syntax_error).collect()),
         }
     }
 
@@ -66,13 +63,12 @@ impl Supergraph {
     }
 }
 
-fn syntax_error(error: &apollo_compiler::diagnostic::Diagnostic<'_, apollo_compiler::validation::DiagnosticData>) -> Diagnostic {
-    let at = error.line_column_range().map(|range| (range.start.line, range.start.column));
+fn syntax_error(fault: Fault) -> Diagnostic {
     Diagnostic {
         code: INVALID,
         level: Level::Error,
-        message: format!("The supergraph SDL does not parse: {}", error.error),
-        places: vec![Place { subgraph: None, at }],
+        message: format!("The supergraph SDL does not parse: {}", fault.message),
+        places: vec![Place { subgraph: None, at: fault.at }],
     }
 }
 
