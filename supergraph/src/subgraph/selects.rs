@@ -130,35 +130,28 @@ impl<'a> Checker<'a> {
     }
 
     fn all_exist(&self, parent: &Name, selections: &[Selection]) -> Result<(), Finding> {
-        let schema = &self.subgraph.schema;
-        for selection in selections {
-            match selection {
-                Selection::Fragment { on, selections } => {
-                    let on = on.as_ref().unwrap_or(parent);
-                    if !schema.types.get(on).is_some_and(is_composite) {
-                        return Err(self.invalid(format!(
-                            "the type \"{on}\" of a fragment is no object, interface or union type of this subgraph"
-                        )));
-                    }
-                    self.all_exist(on, selections)?;
+        selections.iter().try_for_each(|selection| match selection {
+            Selection::Fragment { on, selections } => self.fragment_exists(on.as_ref().unwrap_or(parent), selections),
+            Selection::Field { name, selections, .. } if name == "__typename" => match selections.as_slice() {
+                [] => Ok(()),
+                _ => Err(self.invalid("\"__typename\" has no fields".to_owned())),
+            },
+            Selection::Field { name, arguments, selections } => match self.field(parent, name) {
+                Some(field) => self.field_exists(parent, field, (arguments, selections)),
+                None => {
+                    let advice = "if another subgraph resolves it, add it to this subgraph with @external";
+                    Err(self.invalid(format!("the type \"{parent}\" has no field \"{name}\" in this subgraph; {advice}")))
                 }
-                Selection::Field { name, selections, .. } if name == "__typename" => {
-                    if !selections.is_empty() {
-                        return Err(self.invalid("\"__typename\" has no fields".to_owned()));
-                    }
-                }
-                Selection::Field { name, arguments, selections } => {
-                    let Some(field) = self.field(parent, name) else {
-                        let advice = "if another subgraph resolves it, add it to this subgraph with @external";
-                        return Err(
-                            self.invalid(format!("the type \"{parent}\" has no field \"{name}\" in this subgraph; {advice}"))
-                        );
-                    };
-                    self.field_exists(parent, field, (arguments, selections))?;
-                }
-            }
+            },
+        })
+    }
+
+    fn fragment_exists(&self, on: &Name, selections: &[Selection]) -> Result<(), Finding> {
+        if !self.subgraph.schema.types.get(on).is_some_and(is_composite) {
+            let message = format!("the type \"{on}\" of a fragment is no object, interface or union type of this subgraph");
+            return Err(self.invalid(message));
         }
-        Ok(())
+        self.all_exist(on, selections)
     }
 
     fn field_exists(

@@ -75,8 +75,11 @@ const VERSIONS: &[(&str, &[(u32, u32)])] = &[
     ("https://specs.apollo.dev/connect", &[(0, 1), (0, 2), (0, 3), (0, 4)]),
 ];
 
-/// Rows of specification, first and last version, definition. In each specification, types come before the directives that use them.
-const DEFINITIONS: &[(&str, (u32, u32), (u32, u32), &str)] = &[
+/// Specification, first version, last version, definition.
+type Row = (&'static str, (u32, u32), (u32, u32), &'static str);
+
+/// What the specifications define. In each specification, types come before the directives that use them.
+const DEFINITIONS: &[Row] = &[
     ("federation", (2, 0), LAST, "scalar FieldSet"),
     ("federation", (2, 5), LAST, "scalar Scope"),
     ("federation", (2, 6), LAST, "scalar Policy"),

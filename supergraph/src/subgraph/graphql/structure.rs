@@ -77,7 +77,9 @@ impl std::fmt::Display for Coordinate<'_> {
     }
 }
 
-fn visit_references(schema: &Schema, report: &mut dyn FnMut(Place, &Name, Option<SourceSpan>, Coordinate<'_>)) {
+type Report<'a> = dyn FnMut(Place, &Name, Option<SourceSpan>, Coordinate<'_>) + 'a;
+
+fn visit_references(schema: &Schema, report: &mut Report<'_>) {
     let visit: &mut Visit<'_> = &mut |place, name, location, coordinate| report(place, name, location, Coordinate(coordinate));
     let root = &schema.schema_definition;
     for name in [&root.query, &root.mutation, &root.subscription].into_iter().flatten() {

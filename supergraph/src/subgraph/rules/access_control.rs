@@ -5,6 +5,7 @@
 
 use crate::diagnostics::Diagnostic;
 use crate::subgraph::{FederationDirective, Subgraph};
+use apollo_compiler::Name;
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::schema::ExtendedType;
 
@@ -15,22 +16,21 @@ const DIRECTIVES: [FederationDirective; 3] =
 pub fn check(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
     for name in DIRECTIVES.into_iter().filter_map(|directive| subgraph.directive(directive)) {
         for definition in subgraph.schema.types.values() {
-            let is_interface_object = subgraph.is_interface_object(definition.name());
-            let is_interface = matches!(definition, ExtendedType::Interface(_));
-            if (is_interface || is_interface_object) && definition.directives().has(name) {
-                let what = if is_interface { "interface" } else { "interface object" };
-                errors.push(refusal(subgraph, name, &format!("the {what} \"{}\"", definition.name()), definition.location()));
-            }
-            let ExtendedType::Interface(interface) = definition else { continue };
-            for field in interface.fields.values().filter(|field| field.directives.has(name)) {
-                errors.push(refusal(
-                    subgraph,
-                    name,
-                    &format!("the interface field \"{}.{}\"", interface.name, field.name),
-                    field.location(),
-                ));
-            }
+            check_type(subgraph, name, definition, errors);
         }
+    }
+}
+
+fn check_type(subgraph: &Subgraph, directive: &Name, definition: &ExtendedType, errors: &mut Vec<Diagnostic>) {
+    let name = definition.name();
+    let is_interface = matches!(definition, ExtendedType::Interface(_));
+    if (is_interface || subgraph.is_interface_object(name)) && definition.directives().has(directive) {
+        let what = if is_interface { "interface" } else { "interface object" };
+        errors.push(refusal(subgraph, directive, &format!("the {what} \"{name}\""), definition.location()));
+    }
+    let ExtendedType::Interface(interface) = definition else { return };
+    for field in interface.fields.values().filter(|field| field.directives.has(directive)) {
+        errors.push(refusal(subgraph, directive, &format!("the interface field \"{name}.{}\"", field.name), field.location()));
     }
 }
 
