@@ -33,7 +33,7 @@ pub use link::{Import, Link, Links, Origin, Purpose, Version};
 
 use crate::compose::Source;
 use crate::diagnostics::{Diagnostic, Level, Place};
-use crate::document;
+use crate::document::{self, Locations};
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{Name, Schema};
@@ -195,16 +195,17 @@ impl Subgraph {
     }
 }
 
-/// Reads, validates and upgrades all subgraphs; they come back sorted by name.
+/// Reads, validates and upgrades all subgraphs; they come back sorted by name. Without locations, errors and hints have no places:
+/// what reports them reads again with locations.
 ///
 /// # Errors
 /// Every error of every subgraph; those of the upgrade only when each subgraph on its own is valid.
-pub fn read_all(sources: &[Source]) -> Result<Vec<Subgraph>, Vec<Diagnostic>> {
+pub fn read_all(sources: &[Source], locations: Locations) -> Result<Vec<Subgraph>, Vec<Diagnostic>> {
     let mut sorted: Vec<&Source> = sources.iter().collect();
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
     let (mut subgraphs, mut errors) = (Vec::with_capacity(sorted.len()), Vec::new());
     for source in sorted {
-        match read::read(source) {
+        match read::read(source, locations) {
             Ok(subgraph) => subgraphs.push(subgraph),
             Err(found) => errors.extend(found),
         }

@@ -18,7 +18,7 @@ use super::linking::{self, Linked};
 use super::{Subgraph, roots, rules};
 use crate::compose::Source;
 use crate::diagnostics::{Diagnostic, Level, Place};
-use crate::document::{self, Fault};
+use crate::document::{self, Fault, Locations};
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::{Name, Schema};
 
@@ -29,9 +29,13 @@ const RESERVED_NAME: &str = "_";
 ///
 /// # Errors
 /// Everything that is wrong with it on its own.
-pub(super) fn read(source: &Source) -> Result<Subgraph, Vec<Diagnostic>> {
+pub(super) fn read(source: &Source, locations: Locations) -> Result<Subgraph, Vec<Diagnostic>> {
     let mut report = Report { subgraph: &source.name, sources: None, errors: Vec::new() };
-    let document = document::sdl(&source.sdl, &source.name).map_err(|faults| report.faults(faults))?;
+    let fast = (locations == Locations::Skip).then(|| document::sdl_without_locations(&source.sdl)).flatten();
+    let document = match fast {
+        Some(document) => document,
+        None => document::sdl(&source.sdl, &source.name).map_err(|faults| report.faults(faults))?,
+    };
     let (schema, build_faults) = document::schema(&document);
     report.sources = Some(schema.sources.clone());
     let mut schema = roots::with_default_roots(schema);
