@@ -97,6 +97,21 @@ pub(crate) fn directives(version: (u32, u32)) -> BTreeMap<&'static str, &'static
     definitions
 }
 
+/// Whether a type of this name is one of link and join, which no subgraph can contribute to.
+pub(crate) fn has_type(name: &str) -> bool {
+    ["join__", "link__"].iter().any(|namespace| name.starts_with(namespace)) && TYPES.contains(&name)
+}
+
+const TYPES: [&str; 7] = [
+    "join__ContextArgument",
+    "join__DirectiveArguments",
+    "join__FieldSet",
+    "join__FieldValue",
+    "join__Graph",
+    "link__Import",
+    "link__Purpose",
+];
+
 /// The definitions of the types of link and join, by name.
 pub(crate) fn types(merged: &Merged) -> BTreeMap<String, String> {
     let mut graphs = String::from("enum join__Graph {");

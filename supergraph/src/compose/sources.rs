@@ -3,6 +3,7 @@
 //! Relies on `subgraph`; every merging file relies on it.
 
 use super::diagnose::At;
+use super::join;
 use super::merged::{Graph, Kind, Map, Root, Set};
 use crate::subgraph::{FieldFacts, Subgraph};
 use apollo_compiler::ast::{Directive, FieldDefinition, InputValueDefinition};
@@ -39,7 +40,7 @@ impl TypeSources<'_> {
 pub(crate) fn gather(subgraphs: &[Subgraph]) -> Map<Name, TypeSources<'_>> {
     let mut types: Map<Name, TypeSources<'_>> = Map::default();
     for (graph, subgraph) in subgraphs.iter().enumerate() {
-        for (name, definition) in subgraph.types() {
+        for (name, definition) in subgraph.types().filter(|(name, _)| !join::has_type(name)) {
             let kind = kind_of(subgraph, name, definition);
             let entry = types.entry(name.clone());
             let sources =
