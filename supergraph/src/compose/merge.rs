@@ -11,6 +11,7 @@ use super::diagnose::Diagnoses;
 use super::enums::EnumUse;
 use super::features::{self, Features};
 use super::merged::{Graph, Kind, Map, Merged, MergedType, Root};
+use super::normal;
 use super::sources::{self, TypeSources};
 use crate::diagnostics::Diagnostic;
 use crate::subgraph::Subgraph;
@@ -92,6 +93,7 @@ impl<'a> Merger<'a> {
             self.diagnoses.error("NO_QUERIES", message.to_owned(), &[]);
         }
         self.copy_interface_object_fields(types);
+        normal::normalise(&mut self.merged);
     }
 
     /// What all kinds of types have in common, then what each kind has.

@@ -25,6 +25,7 @@ mod interfaces;
 mod join;
 mod merge;
 mod merged;
+mod normal;
 mod objects;
 mod overrides;
 mod print;
@@ -35,6 +36,7 @@ mod sources;
 mod specs;
 mod strategies;
 mod subtypes;
+mod tree;
 mod types;
 mod unions;
 mod values;
@@ -83,12 +85,8 @@ fn compose_once(sources: &[Source], locations: Locations) -> Result<Composition,
         return Err(errors);
     }
     let supergraph = print::print(&outcome.merged);
-    let document = match document::sdl_without_locations(&supergraph) {
-        Some(document) => document,
-        None => {
-            document::sdl(&supergraph, "supergraph").map_err(|faults| faults.into_iter().map(unreadable).collect::<Vec<_>>())?
-        }
-    };
+    let document = tree::document(&outcome.merged, &print::header(&outcome.merged))
+        .map_err(|faults| faults.into_iter().map(unreadable).collect::<Vec<_>>())?;
     let errors = inaccessible::check(&document);
     if !errors.is_empty() {
         return Err(errors);

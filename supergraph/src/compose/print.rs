@@ -6,12 +6,21 @@
 use super::join;
 use super::merged::{JoinField, JoinType, Kind, Map, Merged, MergedArgument, MergedField, MergedType, Root};
 use super::values;
-use apollo_compiler::ast::{Directive, DirectiveDefinition, DirectiveLocation, InputValueDefinition, Type};
+use apollo_compiler::ast::{Directive, DirectiveDefinition, DirectiveLocation, InputValueDefinition};
 use apollo_compiler::{Name, Node};
 use std::fmt::Write;
 
 /// Descriptions longer than this many characters get lines of their own.
 const LONG_DESCRIPTION: usize = 70;
+
+/// Prints the schema definition and the definitions of link and join.
+pub(crate) fn header(merged: &Merged) -> String {
+    let mut printer = Printer { merged, out: String::new() };
+    printer.schema();
+    printer.out.extend(join::directives(merged.join).values().flat_map(|definition| ["\n", definition]));
+    printer.out.extend(join::types(merged).values().flat_map(|definition| ["\n", definition]));
+    printer.out
+}
 
 /// Prints the supergraph.
 pub(crate) fn print(merged: &Merged) -> String {
@@ -90,7 +99,7 @@ impl<'a> Printer<'a> {
         let _ = write!(self.out, "{}: {}", argument.name, argument.ty);
         if let Some(default) = &argument.default_value {
             self.out.push_str(" = ");
-            values::print(&mut self.out, default, Some(&argument.ty), &self.merged.types);
+            values::print(&mut self.out, default);
         }
         for directive in argument.directives.iter() {
             self.out.push(' ');
@@ -202,7 +211,7 @@ impl<'a> Printer<'a> {
         let _ = write!(self.out, ": {}", field.ty);
         if let Some(default) = &field.default {
             self.out.push_str(" = ");
-            values::print(&mut self.out, default, Some(&field.ty), &self.merged.types);
+            values::print(&mut self.out, default);
         }
         for join in &field.joins {
             self.join_field(join);
@@ -217,7 +226,7 @@ impl<'a> Printer<'a> {
             let _ = write!(self.out, "{name}: {}", argument.ty);
             if let Some(default) = &argument.default {
                 self.out.push_str(" = ");
-                values::print(&mut self.out, default, Some(&argument.ty), &self.merged.types);
+                values::print(&mut self.out, default);
             }
             self.inline(&argument.applied);
         }
@@ -284,32 +293,12 @@ impl<'a> Printer<'a> {
 
     fn application(&mut self, directive: &Directive) {
         let _ = write!(self.out, "@{}", directive.name);
-        let definition = self.merged.directives.get(&directive.name);
         for (position, argument) in directive.arguments.iter().enumerate() {
             let _ = write!(self.out, "{}{}: ", if position == 0 { "(" } else { ", " }, argument.name);
-            let ty = definition
-                .and_then(|definition| definition.argument_by_name(&argument.name))
-                .map(|argument| argument.ty.as_ref());
-            self.constant(directive, &argument.value, ty);
+            values::print(&mut self.out, &argument.value);
         }
         if !directive.arguments.is_empty() {
             self.out.push(')');
-        }
-    }
-
-    /// `@join__directive(graphs:)` names values of an enum that is not among the merged types.
-    fn constant(&mut self, directive: &Directive, value: &apollo_compiler::ast::Value, ty: Option<&Type>) {
-        use apollo_compiler::ast::Value;
-        match value {
-            Value::List(items) if directive.name == "join__directive" => {
-                self.out.push('[');
-                for (position, item) in items.iter().enumerate() {
-                    let _ =
-                        write!(self.out, "{}{}", if position == 0 { "" } else { ", " }, values::text(item).unwrap_or_default());
-                }
-                self.out.push(']');
-            }
-            _ => values::print(&mut self.out, value, ty, &self.merged.types),
         }
     }
 

@@ -4,8 +4,7 @@
 //! string of its name, `1` equals `1.0`, and the order of an object's fields does not matter.
 //! Relied on by the merging files and by `print`.
 
-use super::merged::{Kind, Map, MergedType};
-use apollo_compiler::ast::{Argument, Directive, DirectiveDefinition, Type, Value};
+use apollo_compiler::ast::{Argument, Directive, DirectiveDefinition, Value};
 use apollo_compiler::{Name, Node};
 use std::fmt::Write;
 
@@ -93,66 +92,39 @@ pub(crate) fn application(name: Name, arguments: Vec<(Name, Node<Value>)>) -> No
     Node::new(Directive { name, arguments })
 }
 
-/// Prints `value` where `ty` is expected. Kinds are taken from `types`: an enum value stays bare only where an enum with that
-/// value is expected, and a whole number given as a string to an `ID` is printed as a number.
-pub(crate) fn print(out: &mut String, value: &Value, ty: Option<&Type>, types: &Map<Name, MergedType>) {
+/// Prints a value on one line.
+pub(crate) fn print(out: &mut String, value: &Value) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Boolean(true) => out.push_str("true"),
         Value::Boolean(false) => out.push_str("false"),
         Value::Int(int) => out.push_str(int.as_str()),
         Value::Float(float) => out.push_str(float.as_str()),
+        Value::Enum(name) => out.push_str(name),
+        Value::String(text) => quote(out, text),
         Value::Variable(name) => {
             out.push('$');
             out.push_str(name);
         }
-        Value::Enum(_) | Value::String(_) => print_text(out, value, ty.map(Type::inner_named_type), types),
         Value::List(items) => {
-            let item_type = match ty {
-                Some(Type::List(item) | Type::NonNullList(item)) => Some(item.as_ref()),
-                _ => None,
-            };
             out.push('[');
             for (position, item) in items.iter().enumerate() {
-                if position > 0 {
-                    out.push_str(", ");
-                }
-                print(out, item, item_type, types);
+                out.push_str(if position > 0 { ", " } else { "" });
+                print(out, item);
             }
             out.push(']');
         }
         Value::Object(fields) => {
-            let input = ty.and_then(|ty| types.get(ty.inner_named_type())).filter(|input| input.kind == Kind::Input);
             out.push('{');
             for (position, (name, field)) in fields.iter().enumerate() {
-                if position > 0 {
-                    out.push_str(", ");
-                }
+                out.push_str(if position > 0 { ", " } else { "" });
                 out.push_str(name);
                 out.push_str(": ");
-                print(out, field, input.and_then(|input| input.fields.get(name)).map(|field| &field.ty), types);
+                print(out, field);
             }
             out.push('}');
         }
     }
-}
-
-fn print_text(out: &mut String, value: &Value, expected: Option<&Name>, types: &Map<Name, MergedType>) {
-    let text = text(value).unwrap_or_default();
-    let in_enum =
-        expected.and_then(|name| types.get(name)).is_some_and(|ty| ty.kind == Kind::Enum && ty.values.contains_key(text));
-    let is_number_of_id = expected.is_some_and(|name| name == "ID") && is_integer(text);
-    if in_enum || is_number_of_id {
-        out.push_str(text);
-    } else {
-        quote(out, text);
-    }
-}
-
-fn is_integer(text: &str) -> bool {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_plain && (digits == "0" || !digits.starts_with('0'))
 }
 
 /// Prints a string literal on one line.
