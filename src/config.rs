@@ -8,6 +8,7 @@
 mod check;
 mod decode;
 mod expand;
+mod given;
 mod overlay;
 pub mod problem;
 mod routes;
@@ -31,13 +32,14 @@ use crate::{
     pipeline::{
         access::AuthorizationConfig, access_log::AccessLogConfig, auth::AuthenticationConfig, cache::CacheConfig,
         compression::CompressionConfig, concurrency::RouterShapingConfig, cors::CorsConfig, csrf::CsrfConfig,
-        limits::LimitsConfig, rate_limit::RateLimitConfig,
+        explorer::ExplorerConfig, limits::LimitsConfig, rate_limit::RateLimitConfig,
     },
     server::{drain::ShutdownConfig, tls::TlsConfig},
     telemetry::{ExportersConfig, logs},
     units::{Network, Span},
     upstream::{ShapingConfig, UpstreamConfig, headers::HeadersConfig},
 };
+pub use given::{ConfigSource, Given};
 use problem::{Problem, Refused};
 pub use routes::{Destination, RouteConfig};
 pub use subgraphs::{InsertRule, SchemaConfig, SchemaSource, SubgraphConfig};
@@ -93,7 +95,7 @@ pub struct Config {
     pub shutdown: ShutdownConfig,
     /// What the outside sees of the gateway's work.
     pub telemetry: TelemetryConfig,
-    /// REST routes. The first that matches takes the request; the GraphQL endpoint comes before them all.
+    /// REST routes. The one that matches most specifically takes the request.
     pub routes: Vec<RouteConfig>,
 }
 
@@ -141,14 +143,6 @@ pub struct TrafficShapingConfig {
     pub all: ShapingConfig,
     /// For calls to one subgraph; what is absent is taken from `all`.
     pub subgraphs: IndexMap<String, ShapingConfig>,
-}
-
-/// The page that browsers get at the GraphQL endpoint. It needs nothing from outside.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ExplorerConfig {
-    /// Whether it is served. On in `--dev`.
-    pub enabled: bool,
 }
 
 /// Metrics, traces and logs.

@@ -1,6 +1,7 @@
 //! Supergate: a GraphQL federation router and REST API gateway. ARCHITECTURE.md is the map; this file is its index.
 
 pub mod admin;
+pub mod app;
 pub mod body;
 pub mod cli;
 pub mod config;
@@ -13,6 +14,7 @@ pub mod pipeline;
 pub mod reload;
 pub mod rest;
 pub mod server;
+pub mod snapshot;
 pub mod telemetry;
 pub mod units;
 pub mod upstream;

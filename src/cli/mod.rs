@@ -5,9 +5,11 @@
 mod batch;
 mod compose;
 mod config;
+mod demo;
 mod outcome;
 mod plan;
 mod rover;
+mod serve;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -161,8 +163,9 @@ enum ConfigCommand {
 pub fn run() -> ExitCode {
     let call = Call::parse();
     let outcome = match call.command {
-        None => Ok(Outcome::Done),
-        Some(Command::Serve(_) | Command::Demo) => Ok(Outcome::Done),
+        None => serve::run(call.serve),
+        Some(Command::Serve(args)) => serve::run(args),
+        Some(Command::Demo) => demo::run(),
         Some(Command::Compose(args)) => compose::run(&args),
         Some(Command::Plan(args)) => plan::run(&args),
         Some(Command::Config(ConfigCommand::Schema)) => config::schema(),

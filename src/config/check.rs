@@ -179,7 +179,8 @@ fn route_of(config: &Config, route: &RouteConfig, path: &str, findings: &mut Fin
             }
         }
     }
-    if !route.matches.path.starts_with('/') {
+    // `=` stands before an exact path, `~` before a regular expression.
+    if !route.matches.path.starts_with(['/', '=', '~']) {
         findings.add(path, "match.path", "a path starts with `/`");
     }
     for (index, method) in route.matches.methods.iter().enumerate() {

@@ -10,6 +10,7 @@ pub mod compression;
 pub mod concurrency;
 pub mod cors;
 pub mod csrf;
+pub mod explorer;
 pub mod failure;
 pub mod jwks;
 pub mod limits;
@@ -67,6 +68,8 @@ pub struct Route {
 /// The configured steps of a route. What is `None` costs a branch.
 #[derive(Debug)]
 pub struct Policy {
+    /// Whether browsers get a page.
+    pub has_explorer: bool,
     /// Which web pages may call.
     pub cors: Option<Cors>,
     /// How large and how long.
@@ -135,6 +138,9 @@ impl Pipeline {
         let policy = &route.policy;
         if let Some(preflight) = policy.cors.as_ref().and_then(|cors| cors.preflight(exchange)) {
             return Ok(preflight);
+        }
+        if let Some(page) = policy.has_explorer.then(|| explorer::page(exchange)).flatten() {
+            return Ok(page);
         }
         policy.limits.check(exchange)?; // 413, 414, 431
         if let Some(csrf) = &policy.csrf {

@@ -84,7 +84,16 @@ async fn gateway(matching: &str, settings: &str, rewrite: Rewrite, endpoint: Soc
     let upstream = Upstream::new("orders".into(), &config, metrics.clone()).unwrap().for_route(Rules::default());
     let target = Target::Rest(rest::Proxy::new(vec![(Arc::new(upstream), 1)], rewrite).unwrap());
     let limits = limits(Duration::from_secs(2));
-    let policy = Policy { cors: None, limits, csrf: None, auth: None, access: None, rate_limit: None, concurrency: None };
+    let policy = Policy {
+        has_explorer: false,
+        cors: None,
+        limits,
+        csrf: None,
+        auth: None,
+        access: None,
+        rate_limit: None,
+        concurrency: None,
+    };
     let route = Route { name: "orders".into(), policy, target };
     let matching = serde_saphyr::from_str(matching).unwrap();
     let pipeline = Arc::new(Pipeline {

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use arc_swap::ArcSwap;
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::admin::Readiness;
 
 /// The status as writers and readers share it.
 pub type SharedStatus = Arc<ArcSwap<Status>>;
@@ -67,6 +70,24 @@ impl Status {
     /// Whether requests can be answered.
     pub fn is_ready(&self) -> bool {
         !self.draining && (self.supergraph.is_some() || !self.is_graph_wanted)
+    }
+}
+
+/// A shared status as the readiness probe reads it.
+pub struct Readable(pub SharedStatus);
+
+impl Readiness for Readable {
+    fn is_ready(&self) -> bool {
+        self.0.load().is_ready()
+    }
+
+    fn report(&self) -> Value {
+        let status = self.0.load();
+        let mut report = serde_json::to_value(&**status).unwrap_or_default();
+        if let Some(report) = report.as_object_mut() {
+            report.insert("status".to_owned(), if status.is_ready() { "UP" } else { "DOWN" }.into());
+        }
+        report
     }
 }
 

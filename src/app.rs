@@ -1,0 +1,133 @@
+//! App: the composition root. A configuration becomes listeners, a snapshot that is kept up to date, and an orderly end.
+//!
+//! Relies on everything; the command line calls [`serve`].
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    admin,
+    config::{Config, Given, problem::Refused},
+    exchange::Peer,
+    reload::{Readable, Reload, SharedStatus, Status},
+    server::{self, Drain},
+    snapshot::Foundation,
+    telemetry::logs,
+};
+
+/// Why the process does not run.
+#[derive(Debug)]
+pub enum Failure {
+    /// The configuration, or what it names, is wrong.
+    Input(String),
+    /// Something failed that is not the configuration's fault.
+    Start(String),
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self::Input(refused.to_string())
+    }
+}
+
+/// Serves until SIGTERM or SIGINT, and then until the requests in flight are answered. `announce` is called once everything
+/// listens, with the address that clients connect to.
+///
+/// # Errors
+/// The process cannot start.
+pub async fn serve(given: Given, announce: impl FnOnce(SocketAddr, &Config)) -> Result<(), Failure> {
+    let config = given.load()?;
+    let logging = &config.telemetry.logging;
+    logs::start(logging.format, &logging.level).map_err(Failure::Input)?;
+    let listener = bind("supergraph.listen", config.supergraph.listen).await?;
+    let address = listener.local_addr().map_err(|error| Failure::Start(error.to_string()))?;
+    let foundation = Arc::new(Foundation::new(&config).map_err(Failure::Start)?);
+    let reload = Reload::start(given, config.clone(), foundation.clone()).await.map_err(Failure::Input)?;
+    let (served, status) = (reload.served(), reload.status());
+
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    for (key, address, router) in operators(&config, &foundation, &status) {
+        tasks.spawn(attend(bind(key, address).await?, router, stop.clone()));
+    }
+    tasks.spawn(reload.run(stop.clone()));
+    announce(address, &config);
+    tracing::info!(%address, "listening");
+    tokio::spawn(end_on_signal(stop.clone(), status, foundation.clone()));
+
+    let handler = move |peer: Peer, request: Request<Incoming>| {
+        let snapshot = served.load_full();
+        async move { snapshot.handle(peer, request).await }
+    };
+    let drain = Drain { stop: stop.clone(), limit: config.shutdown.drain.0 };
+    let outcome = server::serve(listener, handler, drain).await;
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    if let Some(tracer) = foundation.observer.tracer.clone() {
+        let _ = tokio::task::spawn_blocking(move || tracer.shutdown()).await;
+    }
+    outcome.map_err(|error| Failure::Start(error.to_string()))
+}
+
+/// The listeners of operators: who configures them, where, and what they answer.
+fn operators(config: &Config, foundation: &Foundation, status: &SharedStatus) -> Vec<(&'static str, SocketAddr, Router)> {
+    let prometheus = &config.telemetry.exporters.metrics.prometheus;
+    let health = || admin::health(&config.health_check.path, Arc::new(Readable(status.clone())));
+    let metrics = || admin::metrics(&prometheus.path, foundation.metrics.clone());
+    let mut listeners = Vec::new();
+    if config.health_check.enabled {
+        listeners.push(("health_check.listen", config.health_check.listen, health()));
+    }
+    if prometheus.enabled {
+        listeners.push(("telemetry.exporters.metrics.prometheus.listen", prometheus.listen, metrics()));
+    }
+    if let Some(admin) = &config.admin {
+        listeners.push(("admin.listen", admin.listen, health().merge(metrics())));
+    }
+    listeners
+}
+
+async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| Failure::Start(format!("{key}: cannot listen on {address}: {error}")))
+}
+
+/// Serves operators until the end. Readiness answers while requests drain.
+async fn attend(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "a listener of operators ended");
+    }
+}
+
+/// The first SIGTERM or SIGINT begins the end, the second one is it. SIGHUP opens the access log anew, for rotation.
+async fn end_on_signal(stop: CancellationToken, status: SharedStatus, foundation: Arc<Foundation>) -> io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {
+                if let Some(log) = &foundation.observer.access_log {
+                    log.reopen();
+                }
+                continue;
+            }
+        }
+        if stop.is_cancelled() {
+            std::process::exit(1);
+        }
+        tracing::info!("no new connections are taken, requests in flight are answered");
+        status.rcu(|now| Status { draining: true, ..Status::clone(now) });
+        stop.cancel();
+    }
+}

@@ -1,0 +1,175 @@
+//! Snapshot: everything that one configuration and one supergraph produce. Immutable; swapped whole, so that neither changes
+//! under a request. And the [`Foundation`] that outlives snapshots: counters, connections, key sets, logs.
+//!
+//! Relies on `config`, `pipeline`, `graphql`, `rest` and `upstream`; `reload` and `app` build it.
+
+mod graph;
+mod policy;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use http::Request;
+use hyper::body::Incoming;
+use supergraph::model::Supergraph;
+
+use crate::{
+    body::Body,
+    config::{Config, Destination, RouteConfig},
+    exchange::Peer,
+    pipeline::{
+        Pipeline, Policy, Route, Routes, Target, access_log::AccessLog, concurrency::Concurrency, jwks::KeySets,
+        observe::Observer, rate_limit::Counters, route::MatchConfig, trusted_proxies::TrustedProxies,
+    },
+    rest::{Proxy, rewrite::Rewrite},
+    telemetry::{metrics::Metrics, traces::Tracer},
+    upstream::{Upstream, UpstreamConfig, headers::Rules},
+};
+
+/// The name of the GraphQL endpoint among the routes.
+const GRAPHQL: &str = "graphql";
+
+/// What requests are served by.
+#[derive(Debug)]
+pub struct Snapshot {
+    pipeline: Pipeline,
+}
+
+/// What all snapshots of a process share.
+#[derive(Debug)]
+pub struct Foundation {
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The access log and the tracer.
+    pub observer: Arc<Observer>,
+    key_sets: KeySets,
+    counters: Counters,
+    /// The upstreams of the newest snapshot, whose connections and breakers the next one keeps where nothing changed.
+    upstreams: Mutex<HashMap<String, (UpstreamConfig, Upstream)>>,
+}
+
+impl Foundation {
+    /// What `config` wants of logs and traces. Must be called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// A log cannot be opened, or spans not be exported.
+    pub fn new(config: &Config) -> Result<Self, String> {
+        let metrics = Metrics::new();
+        let log = &config.telemetry.access_log;
+        let access_log = log.enabled.then(|| AccessLog::open(log, metrics.clone())).transpose();
+        let access_log = access_log.map_err(|error| format!("the access log cannot be opened: {error}"))?;
+        let tracer = Tracer::new(&config.telemetry.exporters.tracing)?.map(Arc::new);
+        Ok(Self {
+            observer: Arc::new(Observer { metrics: metrics.clone(), access_log, tracer }),
+            metrics,
+            key_sets: KeySets::default(),
+            counters: Counters::default(),
+            upstreams: Mutex::default(),
+        })
+    }
+}
+
+impl Snapshot {
+    /// The snapshot of a configuration and, once there is one, a supergraph. Must be called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// Says what of the configuration cannot be used.
+    pub fn build(config: &Config, supergraph: Option<Arc<Supergraph>>, foundation: &Foundation) -> Result<Self, String> {
+        let mut builder = Builder {
+            config,
+            foundation,
+            concurrency: Concurrency::new(&config.traffic_shaping.router),
+            upstreams: HashMap::new(),
+        };
+        let mut routes = Vec::new();
+        if config.has_graph() {
+            routes.push(builder.graphql(supergraph)?);
+        }
+        for route in &config.routes {
+            let name = &route.name;
+            routes.push(builder.rest(route).map_err(|error| format!("route `{name}`: {error}"))?);
+        }
+        let pipeline = Pipeline {
+            routes: Routes::new(routes)?,
+            trusted_proxies: TrustedProxies::new(&config.trusted_proxies),
+            observer: foundation.observer.clone(),
+        };
+        *foundation.upstreams.lock().unwrap_or_else(PoisonError::into_inner) = builder.upstreams;
+        Ok(Self { pipeline })
+    }
+
+    /// Answers one request.
+    pub async fn handle(&self, peer: Peer, request: Request<Incoming>) -> http::Response<Body> {
+        self.pipeline.handle(peer, request).await
+    }
+}
+
+/// What is needed while a snapshot is built.
+struct Builder<'a> {
+    config: &'a Config,
+    foundation: &'a Foundation,
+    concurrency: Concurrency,
+    upstreams: HashMap<String, (UpstreamConfig, Upstream)>,
+}
+
+impl Builder<'_> {
+    fn graphql(&mut self, supergraph: Option<Arc<Supergraph>>) -> Result<(MatchConfig, Route), String> {
+        let endpoint = graph::endpoint(self, supergraph)?;
+        let policy = policy::of_graphql(self)?;
+        let target = Target::Graphql(Arc::new(endpoint));
+        let matches = MatchConfig { path: format!("={}", self.config.supergraph.path), ..MatchConfig::default() };
+        Ok((matches, Route { name: GRAPHQL.into(), policy, target }))
+    }
+
+    fn rest(&mut self, route: &RouteConfig) -> Result<(MatchConfig, Route), String> {
+        let headers = &self.config.headers;
+        let own = route.headers.as_ref().or_else(|| headers.routes.get(&route.name));
+        let lists: Vec<_> = std::iter::once(&headers.all).chain(own).collect();
+        let shares = match route.destination() {
+            Destination::One(upstream) => vec![(upstream, 1)],
+            Destination::Split(shares) => shares.iter().map(|share| (share.upstream.as_str(), share.weight)).collect(),
+        };
+        let mut upstreams = Vec::new();
+        for (name, weight) in shares {
+            let upstream = self.named(name)?.for_route(Rules::new(&lists)?);
+            upstreams.push((Arc::new(upstream), weight));
+        }
+        let policy: Policy = policy::of_route(self, route)?;
+        let target = Target::Rest(Proxy::new(upstreams, rewrite(route)?)?);
+        Ok((route.matches.clone(), Route { name: route.name.as_str().into(), policy, target }))
+    }
+
+    /// An upstream of `upstreams:`.
+    fn named(&mut self, name: &str) -> Result<Upstream, String> {
+        let config = self.config.upstreams.get(name).ok_or_else(|| format!("there is no upstream `{name}`"))?;
+        self.upstream(name, config)
+    }
+
+    /// The upstream of this configuration, with the connections that it has already.
+    fn upstream(&mut self, name: &str, config: &UpstreamConfig) -> Result<Upstream, String> {
+        if let Some((_, upstream)) = self.upstreams.get(name).filter(|(own, _)| own == config) {
+            return Ok(upstream.clone());
+        }
+        let kept = self.foundation.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = kept.get(name).filter(|(own, _)| own == config).map(|(_, upstream)| upstream.clone());
+        let upstream = match kept {
+            Some(upstream) => upstream,
+            None => Upstream::new(name.into(), config, self.foundation.metrics.clone())
+                .map_err(|error| format!("upstream `{name}`: {error}"))?,
+        };
+        self.upstreams.insert(name.to_owned(), (config.clone(), upstream.clone()));
+        Ok(upstream)
+    }
+}
+
+/// What happens to the path of a route's requests.
+fn rewrite(route: &RouteConfig) -> Result<Rewrite, String> {
+    Ok(match (&route.strip_prefix, &route.rewrite) {
+        (Some(prefix), _) => Rewrite::strip(prefix),
+        (None, Some(rewrite)) => Rewrite::compose(&rewrite.path, &route.matches.path)?,
+        (None, None) if route.strip_path => Rewrite::strip(&route.matches.path),
+        (None, None) => Rewrite::Keep,
+    })
+}
