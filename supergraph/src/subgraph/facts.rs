@@ -211,3 +211,58 @@ pub fn visit_fields(
 pub fn string_argument<'a>(directive: &'a Directive, name: &str) -> Option<&'a str> {
     directive.specified_argument_by_name(name).and_then(|value| value.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
+    use crate::compose::Source;
+    use crate::document::Locations;
+    use crate::subgraph::{Subgraph, read_all};
+
+    fn read(types: &str) -> Subgraph {
+        let imports = r#"["@key", "@external", "@provides", "@requires", "@shareable", "@extends", "@context", "@fromContext"]"#;
+        let link = format!("extend schema @link(url: \"https://specs.apollo.dev/federation/v2.9\", import: {imports})");
+        let source = Source { name: "s".to_owned(), url: String::new(), sdl: format!("{link}\n{types}") };
+        read_all(&[source], Locations::Keep).unwrap().remove(0)
+    }
+
+    #[test]
+    fn key_fields_of_extensions_are_not_external() {
+        let subgraph = read("type Query { t: T } extend type T @key(fields: \"id\") { id: ID! @external other: Int }");
+        assert!(!subgraph.is_external("T", "id"));
+        assert!(subgraph.field_facts("T", "id").is_fake_external);
+        assert!(subgraph.is_shareable("T", "id"));
+        assert!(subgraph.keys("T")[0].is_extension);
+        assert!(!subgraph.is_defined("T") && subgraph.is_extended("T"));
+    }
+
+    #[test]
+    fn external_on_a_type_covers_its_fields_and_provided_ones_are_partly_resolved() {
+        let subgraph = read(
+            "type Query { t: T @provides(fields: \"a\") } type T @key(fields: \"id\") { id: ID! a: Int @external u: U @external }
+             type U @external { b: Int } type V @key(fields: \"id\") { id: ID! u: U @external c: Int @requires(fields: \"u { b }\") }
+             type W @key(fields: \"id\") { id: ID! t: T @provides(fields: \"u { b }\") }",
+        );
+        assert!(subgraph.is_partially_external("T", "a") && subgraph.is_shareable("T", "a"));
+        assert!(subgraph.is_external("U", "b") && subgraph.is_partially_external("U", "b"));
+        assert!(subgraph.is_fully_external("V", "u") && subgraph.is_used("V", "u"));
+    }
+
+    #[test]
+    fn shareable_covers_the_fields_of_its_declaration() {
+        let subgraph = read("type Query { t: T } type T @shareable { a: Int } extend type T { b: Int c: Int @shareable }");
+        let shareable = ["a", "b", "c"].map(|field| subgraph.is_shareable("T", field));
+        assert_eq!(shareable, [true, false, true]);
+    }
+
+    #[test]
+    fn interfaces_and_contexts_use_fields() {
+        let subgraph = read(
+            "type Query { i: I } interface I { a: Int } type T implements I @context(name: \"c\") @key(fields: \"id\") { id: ID! a: Int b: Int p: P }
+             type P @key(fields: \"id\") { id: ID! x(y: Int @fromContext(field: \"$c { b }\")): Int }",
+        );
+        assert!(subgraph.is_used("T", "a") && subgraph.is_used("T", "b") && !subgraph.is_used("T", "p"));
+        let argument = &subgraph.field_facts("P", "x").context_arguments[0];
+        assert_eq!((argument.context.as_deref(), argument.selection.trim()), (Some("c"), "{ b }"));
+    }
+}

@@ -158,3 +158,83 @@ fn error_between(code: &'static str, message: String, subgraphs: &[&str]) -> Dia
     let places = subgraphs.iter().map(|name| Place { subgraph: Some((*name).to_owned()), at: None }).collect();
     Diagnostic { code, level: Level::Error, message, places }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
+    use crate::compose::Source;
+    use crate::document::Locations;
+    use crate::subgraph::{Subgraph, read_all};
+
+    /// Upgrades subgraphs called a, b, c ...
+    fn upgrade(sdls: &[&str]) -> Result<Vec<Subgraph>, Vec<&'static str>> {
+        let names = ["a", "b", "c"];
+        let sources = sdls.iter().zip(names).map(|(sdl, name)| Source {
+            name: name.to_owned(),
+            url: String::new(),
+            sdl: (*sdl).to_owned(),
+        });
+        let sources: Vec<Source> = sources.collect();
+        read_all(&sources, Locations::Skip).map_err(|errors| errors.iter().map(|error| error.code).collect())
+    }
+
+    const ENTITY: &str = "type Query { t: T } type T @key(fields: \"id\") { id: ID! name: String @tag(name: \"x\") }";
+
+    #[test]
+    fn extensions_become_definitions_whose_keys_are_resolved() {
+        let subgraphs = upgrade(&[ENTITY, "extend type T @key(fields: \"id\") { id: ID! @external more: Int }"]).unwrap();
+        let b = &subgraphs[1];
+        assert!(b.is_federation_1 && b.is_defined("T") && !b.is_extended("T"));
+        assert!(!b.field_facts("T", "id").is_marked_external);
+        assert!(!b.keys("T")[0].is_extension);
+        assert_eq!(b.federation_version().unwrap().to_string(), "v2.4");
+    }
+
+    #[test]
+    fn extensions_without_key_use_the_key_of_others() {
+        let subgraphs = upgrade(&[ENTITY, "extend type T { id: ID! @external more: Int }"]).unwrap();
+        assert!(!subgraphs[1].field_facts("T", "id").is_marked_external);
+    }
+
+    #[test]
+    fn unused_externals_disappear_with_types_that_they_leave_empty() {
+        let extension =
+            "extend type T @key(fields: \"id\") { id: ID! @external name: String @external } type Gone { a: Int @external }";
+        let subgraphs = upgrade(&[ENTITY, extension]).unwrap();
+        let fields = crate::subgraph::facts::fields_of(&subgraphs[1].schema.types["T"]).unwrap();
+        assert_eq!(fields.keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["id"]);
+        assert!(!subgraphs[1].schema.types.contains_key("Gone"));
+    }
+
+    #[test]
+    fn requirements_of_own_fields_are_dropped_or_trimmed() {
+        let extension = "extend type T @key(fields: \"id\") { id: ID! @external name: String @external own: Int
+             a: Int @requires(fields: \"own\") b: Int @requires(fields: \"own name\") }";
+        let b = upgrade(&[ENTITY, extension]).unwrap().remove(1);
+        assert!(b.field_facts("T", "a").requires.is_none());
+        assert_eq!(b.field_facts("T", "b").requires.as_ref().unwrap().text, "name");
+    }
+
+    #[test]
+    fn value_types_and_repeated_entity_fields_become_shareable() {
+        let value = "type V { a: Int } extend type T @key(fields: \"id\") { id: ID! @external name: String own: V }";
+        let b = upgrade(&[&format!("{ENTITY} type V {{ a: Int }}"), value]).unwrap().remove(1);
+        let shareable = [("V", "a"), ("T", "name"), ("T", "own")].map(|(parent, field)| b.is_shareable(parent, field));
+        assert_eq!(shareable, [true, true, false]);
+    }
+
+    #[test]
+    fn a_tag_on_an_external_field_moves_to_the_definition() {
+        let extension = "extend type T @key(fields: \"id\") { id: ID! @external name: String @external @tag(name: \"x\") a: Int @requires(fields: \"name\") }";
+        let b = upgrade(&[ENTITY, extension]).unwrap().remove(1);
+        let fields = crate::subgraph::facts::fields_of(&b.schema.types["T"]).unwrap();
+        assert!(!fields["name"].directives.has("tag"));
+    }
+
+    #[test]
+    fn what_cannot_be_upgraded_is_refused() {
+        assert_eq!(upgrade(&["type Query { t: T } extend type T { id: ID! }"]).err(), Some(vec!["EXTENSION_WITH_NO_BASE"]));
+        let used = "type Query { t: T } type T { a: Int @external }";
+        assert_eq!(upgrade(&[used]).err(), Some(vec!["TYPE_WITH_ONLY_UNUSED_EXTERNAL"]));
+    }
+}
