@@ -80,7 +80,8 @@ impl Body {
     /// Reads the whole body.
     ///
     /// # Errors
-    /// The two kinds given: `too_large` over `limit` bytes, `broken` when it ends before its time.
+    /// The two kinds given: `too_large` over `limit` bytes, `broken` when it ends before its time. An error of ours that the body
+    /// itself ends with is passed on.
     pub async fn collect(self, limit: usize, too_large: ErrorKind, broken: ErrorKind) -> Result<Bytes, Error> {
         let over = || Error::new(too_large, format!("the body is larger than {limit} bytes"));
         if http_body::Body::size_hint(&self).lower() > limit as u64 {
@@ -92,7 +93,11 @@ impl Body {
         match Limited::new(self, limit).collect().await {
             Ok(collected) => Ok(collected.to_bytes()),
             Err(error) if error.is::<LengthLimitError>() => Err(over()),
-            Err(error) => Err(Error::new(broken, format!("the body ended early: {error}"))),
+            Err(error) => Err(match error.downcast::<Error>() {
+                // A step that guards the body knows better what is wrong with it.
+                Ok(known) => *known,
+                Err(error) => Error::new(broken, format!("the body ended early: {error}")),
+            }),
         }
     }
 }

@@ -16,7 +16,8 @@ const MAX_NESTING: usize = 3;
 const MAX_PARAMETERS: usize = 5;
 
 /// (file, rule, reason): what may break a rule, and why. An entry that is no longer needed fails the test too.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[];
+const EXCEPTIONS: &[(&str, &str, &str)] =
+    &[("src/pipeline/request_id.rs", "words", "every exchange has an id: there is nothing to configure")];
 
 /// Who may import whom in `src/`: the arrows of ARCHITECTURE.md. `LEAVES` may be imported by all.
 const ARROWS: &[(&str, &[&str])] = &[

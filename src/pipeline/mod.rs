@@ -22,7 +22,10 @@ pub mod request_id;
 pub mod route;
 pub mod trusted_proxies;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
@@ -159,6 +162,10 @@ impl Pipeline {
         let deadline = exchange.deadline;
         let work = route.target.serve(exchange, policy.limits.guard(body));
         let mut response = timeout_at(deadline.into(), work).await.unwrap_or_else(|_| Err(late()))?; // 504
+        if Instant::now() >= deadline {
+            // The target noticed in the same moment, and would make an answer of it.
+            return Err(late());
+        }
         if let Some(slot) = slot {
             // Released when the body ends, so streams count.
             response.body_mut().hold(slot);

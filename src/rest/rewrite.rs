@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header, uri::PathAn
 use crate::{
     error::{Error, ErrorKind},
     exchange::Exchange,
+    percent::unescape,
 };
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -23,8 +24,8 @@ pub enum Rewrite {
     /// Nothing.
     #[default]
     Keep,
-    /// So many segments go from its start.
-    Strip(usize),
+    /// These segments go from its start, if it has them. One in braces stands for any.
+    Strip(Box<[Box<str>]>),
     /// It is put together anew.
     Compose(Vec<Piece>),
 }
@@ -43,10 +44,8 @@ pub enum Piece {
 impl Rewrite {
     /// Takes the segments of `prefix` from the start of paths.
     pub fn strip(prefix: &str) -> Self {
-        match segments(prefix).count() {
-            0 => Self::Keep,
-            count => Self::Strip(count),
-        }
+        let prefix: Box<[Box<str>]> = segments(prefix.trim_start_matches(['=', ' '])).map(Into::into).collect();
+        if prefix.is_empty() { Self::Keep } else { Self::Strip(prefix) }
     }
 
     /// Composes paths from `template`, where `{name}` is a segment that `pattern` (a route's `match.path`) names, and `{rest}`
@@ -87,8 +86,17 @@ impl Rewrite {
         let (new, prefix) = match self {
             Self::Keep if uri.authority().is_none() => return Ok((uri.clone(), None)),
             Self::Keep => (target.to_owned(), None),
-            Self::Strip(count) => {
-                let (prefix, rest) = path.split_at(end_of(path, *count));
+            Self::Strip(prefix) => {
+                let is_there = |(wanted, segment): (&Box<str>, &str)| {
+                    let name = segment.split(';').next().unwrap_or_default();
+                    wanted.starts_with('{') || unescape(name) == **wanted
+                };
+                let common =
+                    prefix.iter().zip(segments(path)).take_while(|(wanted, segment)| is_there((wanted, segment))).count();
+                let (prefix, rest) = path.split_at(if common == prefix.len() { end_of(path, common) } else { 0 });
+                if prefix.is_empty() {
+                    return Self::Keep.target(uri);
+                }
                 let slash = if rest.starts_with('/') { "" } else { "/" };
                 (format!("{slash}{rest}{query}"), HeaderValue::from_str(prefix).ok())
             }
@@ -215,10 +223,14 @@ mod tests {
             ("/api/v1?", "/?", "/api/v1"),
             ("/api/v1/", "/", "/api/v1"),
             ("//api/v1//a%20b;c", "//a%20b;c", "//api/v1"),
-            ("/%61pi/v1/x", "/x", "/%61pi/v1"),
+            ("/%61pi/v1;p/x", "/x", "/%61pi/v1;p"),
         ] {
             assert_eq!(target(&strip, uri), (left.into(), Some(prefix.into())), "{uri}");
         }
+        for other in ["/api/v10/x", "/api", "/other"] {
+            assert_eq!(target(&strip, other), (other.into(), None));
+        }
+        assert_eq!(target(&Rewrite::strip("/t/{id}"), "/t/7/x"), ("/x".into(), Some("/t/7".into())));
         assert_eq!(target(&Rewrite::Keep, "/a//b;x=%7e?"), ("/a//b;x=%7e?".into(), None));
         assert_eq!(target(&Rewrite::Keep, "http://host/a?b"), ("/a?b".into(), None));
         assert_eq!(Rewrite::strip("/"), Rewrite::Keep);
