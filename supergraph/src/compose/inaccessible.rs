@@ -20,6 +20,9 @@ use apollo_compiler::ast::{
 /// Every error that the rules on `@inaccessible` find.
 pub(super) fn check(supergraph: &Document) -> Vec<Diagnostic> {
     let features = Features::of(supergraph);
+    if features.apollo("inaccessible").is_none() {
+        return Vec::new();
+    }
     let names = DirectiveNames::of(&features);
     let mut check = Check { types: declared(supergraph, &features), names, errors: Vec::new() };
     for definition in &supergraph.definitions {

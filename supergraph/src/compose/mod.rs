@@ -91,7 +91,7 @@ fn compose_once(sources: &[Source], locations: Locations) -> Result<Composition,
     if !errors.is_empty() {
         return Err(errors);
     }
-    let satisfiability = satisfiable::check(&Supergraph::from_document(&document)?);
+    let satisfiability = satisfiable::check(&Supergraph::without_client(&document)?);
     if !satisfiability.errors.is_empty() {
         return Err(satisfiability.errors);
     }

@@ -16,8 +16,9 @@ use super::{NameMap, Subgraph, Supergraph, Type, client, nothing};
 use crate::diagnostics::{Diagnostic, Level, Place};
 use crate::document::{self, Fault};
 use crate::ids::{FieldId, IdVec, LabelId, SubgraphId, TypeId};
-use apollo_compiler::Name;
 use apollo_compiler::ast::{Definition, Document, OperationType};
+use apollo_compiler::validation::Valid;
+use apollo_compiler::{Name, Schema};
 
 use rustc_hash::FxHashMap;
 
@@ -42,7 +43,22 @@ impl Supergraph {
     /// # Errors
     /// As [`Supergraph::read`].
     pub fn from_document(document: &Document) -> Result<Self, Vec<Diagnostic>> {
-        let client = client::client_schema(document);
+        match (Self::without_client(document), client::client_schema(document)) {
+            (Ok(graph), Ok(client)) => Ok(Self { client, ..graph }),
+            (Ok(_), Err(errors)) | (Err(errors), Ok(_)) => Err(errors),
+            (Err(mut errors), Err(more)) => {
+                errors.extend(more);
+                Err(errors)
+            }
+        }
+    }
+
+    /// Reads a parsed supergraph SDL and leaves the client schema empty: for composition, which has its own rules for that schema and
+    /// only looks at what the subgraphs can do.
+    ///
+    /// # Errors
+    /// As [`Supergraph::read`], but for the client schema.
+    pub(crate) fn without_client(document: &Document) -> Result<Self, Vec<Diagnostic>> {
         let mut reader = Reader::new(document);
         reader.read_types();
         reader.read_fields();
@@ -52,14 +68,7 @@ impl Supergraph {
         }
         reader.index_possible_types();
         reader.resolve_field_sets();
-        match client {
-            Ok(client) if reader.errors.is_empty() => Ok(reader.finish(document, client)),
-            Ok(_) => Err(reader.errors),
-            Err(mut errors) => {
-                reader.errors.append(&mut errors);
-                Err(reader.errors)
-            }
-        }
+        if reader.errors.is_empty() { Ok(reader.finish(document)) } else { Err(reader.errors) }
     }
 }
 
@@ -153,7 +162,7 @@ impl Reader {
         self.errors.push(Diagnostic { code: INVALID, level: Level::Error, message, places: Vec::new() });
     }
 
-    fn finish(self, document: &Document, client: apollo_compiler::validation::Valid<apollo_compiler::Schema>) -> Supergraph {
+    fn finish(self, document: &Document) -> Supergraph {
         let root = |kind| root_name(document, kind).and_then(|name| self.type_ids.get(name.as_str()).copied());
         let roots = [root(OperationType::Query), root(OperationType::Mutation), root(OperationType::Subscription)];
         let schema_parts = document
@@ -173,7 +182,7 @@ impl Reader {
             contexts: self.contexts,
             features: self.features,
             directives: apollo_compiler::ast::DirectiveList(directives),
-            client,
+            client: Valid::assume_valid(Schema::new()),
             names: self.type_ids,
             roots,
             nothing: nothing(),
