@@ -110,17 +110,28 @@ fn unreachable(explorer: &mut Explorer<'_>, failure: &Failure) -> Diagnostic {
 
 /// What would make the step possible.
 fn advice(graph: &Supergraph, step: Step, from: Option<SubgraphId>) -> Option<String> {
-    let Step::Field(field) = step else { return None };
-    let from = &graph.subgraph(from?).name;
+    let (Step::Field(field), Some(from)) = (step, from) else { return None };
+    let name = coordinate(graph, field);
     let definition = graph.field(field);
-    let owner = definition.resolvers.lowest().map(|id| graph.subgraph(id).name.clone());
     let parent = &graph.get_type(definition.parent).name;
-    let shared = format!("resolve \"{}\" in \"{from}\" too (with @shareable in both)", coordinate(graph, field));
+    let here = &graph.subgraph(from).name;
+    let own = definition.at(from).filter(|_| definition.resolvers.contains(from));
+    if own.is_some_and(|at| at.requires.is_some()) {
+        return Some(format!(
+            "To fix it, let the subgraphs that have the required fields be entered with a resolvable @key that \"{here}\" can provide, and \
+             give type \"{parent}\" a @key in \"{here}\" that is not @external."
+        ));
+    }
+    if own.is_some_and(|at| !at.context_arguments.is_empty()) {
+        return Some(format!("To fix it, set the context on every type from which \"{name}\" can be reached, with @context."));
+    }
+    let share = format!("resolve \"{name}\" in \"{here}\" too (with @shareable in both)");
+    let owner = definition.resolvers.iter().find(|id| *id != from).map(|id| &graph.subgraph(id).name);
     Some(match owner {
         Some(owner) => format!(
-            "To fix it, give type \"{parent}\" in subgraph \"{owner}\" a resolvable @key whose fields \"{from}\" can provide, or {shared}."
+            "To fix it, give type \"{parent}\" in subgraph \"{owner}\" a resolvable @key whose fields \"{here}\" can provide, or {share}."
         ),
-        None => format!("To fix it, {shared}."),
+        None => format!("To fix it, {share}."),
     })
 }
 
