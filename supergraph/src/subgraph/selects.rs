@@ -62,7 +62,7 @@ pub struct Finding {
 /// Checks what `set` selects on the type `parent`.
 #[must_use]
 pub fn check(subgraph: &Subgraph, parent: &Name, set: &FieldSet, policy: &Policy) -> Vec<Finding> {
-    let mut checker = Checker { subgraph, policy, findings: Vec::new() };
+    let mut checker = Checker { subgraph, policy, is_lenient: false, findings: Vec::new() };
     if let Err(finding) = checker.exists(parent, &set.selections, set) {
         return vec![finding];
     }
@@ -104,9 +104,20 @@ pub fn report(
     }
 }
 
+/// The first thing that keeps the set from being read at all: syntax, or something that does not exist. Aliases, missing arguments
+/// and missing selections do not.
+#[must_use]
+pub fn unreadable(subgraph: &Subgraph, parent: &Name, set: &FieldSet) -> Option<String> {
+    let policy = Policy { allows_abstract: true, ..KEY };
+    let checker = Checker { subgraph, policy: &policy, is_lenient: true, findings: Vec::new() };
+    checker.exists(parent, &set.selections, set).err().map(|finding| finding.message)
+}
+
 struct Checker<'a> {
     subgraph: &'a Subgraph,
     policy: &'a Policy,
+    /// Whether only that counts which keeps the set from being read.
+    is_lenient: bool,
     findings: Vec<Finding>,
 }
 
@@ -124,8 +135,10 @@ impl<'a> Checker<'a> {
             return Err(self.invalid(format!("the directive \"@{directive}\" is not defined")));
         }
         match &set.alias {
-            Some(alias) => Err(self.invalid(format!("the alias \"{alias}\" is not allowed; select the field by its name"))),
-            None => Ok(()),
+            Some(alias) if !self.is_lenient => {
+                Err(self.invalid(format!("the alias \"{alias}\" is not allowed; select the field by its name")))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -170,6 +183,7 @@ impl<'a> Checker<'a> {
             return Err(Finding { code: "KEY_FIELDS_SELECT_INVALID_TYPE", message, field: field.location() });
         }
         match (definition.is_some_and(is_composite), selections.is_empty()) {
+            (true, true) if self.is_lenient => {}
             (true, true) => {
                 return Err(self.invalid(format!(
                     "the field \"{parent}.{name}\" has the type \"{ty}\"; say which of its fields, as in \"{name} {{ ... }}\""
@@ -206,10 +220,10 @@ impl<'a> Checker<'a> {
             expected.is_required() && !is_contextual && !arguments.iter().any(|given| given.name == expected.name)
         });
         match missing {
-            Some(missing) => {
+            Some(missing) if !self.is_lenient => {
                 Err(self.invalid(format!("the field \"{coordinate}\" needs a value for its argument \"{}\"", missing.name)))
             }
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 

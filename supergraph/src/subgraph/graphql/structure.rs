@@ -8,9 +8,13 @@ use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::schema::{ExtendedType, FieldDefinition, InputValueDefinition};
 use apollo_compiler::{Name, Node, Schema};
 
-/// Reports types that are referred to but not defined.
+/// Reports types of fields, arguments and input fields that are not defined.
 pub fn unknown_types(schema: &Schema, found: &mut Violations) {
-    visit_references(schema, &mut |_, name, location, coordinate| check_known(schema, name, location, &coordinate, found));
+    visit_references(schema, &mut |place, name, location, coordinate| {
+        if place.is_type_of_value() {
+            check_known(schema, name, location, &coordinate, found);
+        }
+    });
 }
 
 /// Reports types that directive definitions refer to but that are not defined.
@@ -28,10 +32,12 @@ fn check_known(schema: &Schema, name: &Name, location: Option<SourceSpan>, coord
     }
 }
 
-/// Reports references to types of the wrong kind.
+/// Reports references to types of the wrong kind, and unknown interfaces, union members and root types.
 pub fn kinds(schema: &Schema, found: &mut Violations) {
     visit_references(schema, &mut |place, name, location, coordinate| {
-        let Some(definition) = schema.types.get(name) else { return };
+        let Some(definition) = schema.types.get(name) else {
+            return check_known(schema, name, location, &coordinate, found);
+        };
         let (fits, wanted) = match place {
             Place::Output => (!definition.is_input_object(), "an output type"),
             Place::Input => (definition.is_input_type(), "an input type: a scalar, an enum or an input type"),
@@ -65,6 +71,13 @@ enum Place {
     Interface,
     Member,
     Root,
+}
+
+impl Place {
+    /// Whether the type is that of a field, an argument or an input field.
+    fn is_type_of_value(&self) -> bool {
+        matches!(self, Self::Output | Self::Input)
+    }
 }
 
 type Visit<'a> = dyn FnMut(Place, &Name, Option<SourceSpan>, &dyn Fn() -> String) + 'a;

@@ -33,14 +33,18 @@ pub fn check_field_sets(subgraph: &Subgraph, errors: &mut Vec<Diagnostic>) {
 
 /// The errors of a type's keys that cannot be read, each with the key's index.
 fn unreadable(subgraph: &Subgraph, name: &Name) -> Vec<(usize, Diagnostic)> {
-    let mut unreadable = Vec::new();
+    let mut errors = Vec::new();
     for (index, key) in subgraph.keys(name).iter().enumerate() {
+        let is_readable = key.fields.as_ref().is_ok_and(|set| selects::unreadable(subgraph, name, set).is_none());
+        if is_readable {
+            continue;
+        }
         let mut found = Vec::new();
-        selects::report(subgraph, &selects::KEY, (&format!("type \"{name}\""), name), (&key.fields, &key.directive), &mut found);
-        unreadable
-            .extend(found.into_iter().filter(|error| error.code.starts_with("KEY_INVALID_FIELDS")).map(|error| (index, error)));
+        let owner = format!("type \"{name}\"");
+        selects::report(subgraph, &selects::KEY, (&owner, name), (&key.fields, &key.directive), &mut found);
+        errors.extend(found.into_iter().map(|error| (index, error)));
     }
-    unreadable
+    errors
 }
 
 /// The index of the type's first key that selects the same as `key`.
