@@ -87,8 +87,7 @@ impl Conditions<'_> {
 
 /// Makes the plan.
 pub(super) fn assemble(ready: &Ready<'_, '_>) -> Assembled {
-    let mut conditions =
-        Conditions { guards: &ready.selections.guards, list: IdVec::default(), known: FxHashMap::default() };
+    let mut conditions = Conditions { guards: &ready.selections.guards, list: IdVec::default(), known: FxHashMap::default() };
     let mut shape = rows::layouts(ready, &mut conditions);
     let mut documents =
         Documents { options: ready.options, selections: ready.selections, draft: ready.draft, reads: IdVec::default() };
@@ -136,7 +135,7 @@ fn request(
     let mut variables = Vec::new();
     let all = drafts.iter().map(|(_, draft)| draft.guard).reduce(|a, b| if a == b { a } else { ALWAYS });
     let (selection, target, explained) = if first.arrivals.is_empty() {
-        let body = documents.body(first_index, first.guard)?;
+        let body = documents.body(first_index, &[], first.guard)?;
         variables.extend(body.variables);
         let layout = layout_of(first);
         let target = Target::Root { layout: LayoutId::new(layout), read: body.read };
@@ -163,7 +162,10 @@ fn request(
                 for (arrival, fields) in &member.arrivals {
                     at.push(position(ready, &member, arrival, fields.clone(), condition));
                 }
-                arrivals = member.arrivals;
+                // Members look alike, so the first stands for all.
+                if layouts.len() == 1 {
+                    arrivals = member.arrivals;
+                }
             }
             list.push(EntityBatch { key: key.into(), variable: variable.into(), at });
             explained.push(ExplainedBatch { layouts, arrivals, renames: body.renames });
@@ -206,26 +208,92 @@ fn batches(
     let mut batches: Vec<Batch> = Vec::new();
     let known = |draft: &FetchDraft| if drafts.len() == 1 { draft.guard } else { ALWAYS };
     for (index, draft) in drafts {
-        let Some(body) = documents.body(*index, known(draft)) else { continue };
         let layout = layout_of(draft);
-        let mut arrivals: Vec<(ArrivalDraft, Vec<RepresentationField>)> = Vec::new();
-        for arrival in &draft.arrivals {
-            let fields = fields(ready, layout, &arrival.types, &arrival.needs);
-            match arrivals.iter_mut().find(|(known, list)| known.naming == arrival.naming && *list == fields) {
-                Some((known, _)) => known.types = union(&known.types, &arrival.types),
-                None => arrivals.push((arrival.clone(), fields)),
-            }
-        }
-        let member = Member { layout, read: body.read, guard: draft.guard, arrivals };
-        let same = batches.iter_mut().find(|batch| {
-            batch.body.text == body.text && batch.members.iter().all(|other| looks_alike(ready, other, &member))
-        });
-        match same {
-            Some(batch) => batch.members.push(member),
-            None => batches.push(Batch { body, members: vec![member] }),
+        for part in ready.parts(draft) {
+            let Some(body) = documents.body(*index, &part, known(draft)) else { continue };
+            add_batch(ready, &mut batches, (layout, draft.guard), part, body);
         }
     }
     batches
+}
+
+/// Adds an `_entities` field, or more objects to one that selects the same for objects that look alike.
+fn add_batch(
+    ready: &Ready<'_, '_>,
+    batches: &mut Vec<Batch>,
+    (layout, guard): (usize, Guard),
+    part: Vec<ArrivalDraft>,
+    body: Body,
+) {
+    let mut arrivals: Vec<(ArrivalDraft, Vec<RepresentationField>)> = Vec::new();
+    for arrival in &part {
+        let fields = fields(ready, layout, &arrival.types, &arrival.needs);
+        match arrivals.iter_mut().find(|(known, list)| known.naming == arrival.naming && *list == fields) {
+            Some((known, _)) => {
+                known.types = union(&known.types, &arrival.types);
+                known.type_known &= arrival.type_known;
+            }
+            None => arrivals.push((arrival.clone(), fields)),
+        }
+    }
+    let member = Member { layout, read: body.read, guard, arrivals };
+    let same = batches
+        .iter_mut()
+        .find(|batch| batch.body.text == body.text && batch.members.iter().all(|other| looks_alike(ready, other, &member)));
+    match same {
+        Some(batch) => batch.members.push(member),
+        None => batches.push(Batch { body, members: vec![member] }),
+    }
+}
+
+impl Ready<'_, '_> {
+    /// Arrivals of a fetch that can share an `_entities` field. A subgraph that knows only the interface object cannot tell types
+    /// apart, so types of which different required fields are asked go separately.
+    fn parts(&self, fetch: &FetchDraft) -> Vec<Vec<ArrivalDraft>> {
+        let mut parts: Vec<(Vec<usize>, Vec<ArrivalDraft>)> = Vec::new();
+        for arrival in &fetch.arrivals {
+            let Naming::Interface(interface) = arrival.naming else {
+                push_part(&mut parts, Vec::new(), arrival.clone());
+                continue;
+            };
+            if !arrival.type_known || !self.options.is_interface_object(interface, fetch.subgraph) {
+                push_part(&mut parts, Vec::new(), arrival.clone());
+                continue;
+            }
+            for id in arrival.types.iter() {
+                let required = self.required_picks(fetch, id);
+                push_part(&mut parts, required, ArrivalDraft { types: TypeSet::new(vec![id]), ..arrival.clone() });
+            }
+        }
+        parts.into_iter().map(|(_, part)| part).collect()
+    }
+
+    /// Slots with a requirement that are picked for objects of a type.
+    fn required_picks(&self, fetch: &FetchDraft, object: TypeId) -> Vec<usize> {
+        let Some(visit) = self.draft.visits.get(fetch.visit) else { return Vec::new() };
+        let Some(layout) = self.draft.layouts.get(visit.layout) else { return Vec::new() };
+        let picks = visit.picks.iter().filter(|(_, pick)| pick.types.contains(&object)).map(|((slot, _), _)| *slot);
+        picks
+            .filter(|slot| {
+                let signature = layout.slots.get(*slot).map(|slot| slot.signature);
+                let call = signature.and_then(|signature| self.selections.call(signature));
+                call.is_some_and(|call| self.options.requirement(object, fetch.subgraph, &call.name).is_some())
+            })
+            .collect()
+    }
+}
+
+/// Adds an arrival to the part with the same required fields.
+fn push_part(parts: &mut Vec<(Vec<usize>, Vec<ArrivalDraft>)>, required: Vec<usize>, arrival: ArrivalDraft) {
+    match parts.iter_mut().find(|(known, _)| *known == required) {
+        Some((_, part)) => match part.iter_mut().find(|known| {
+            known.naming == arrival.naming && known.needs == arrival.needs && known.type_known == arrival.type_known
+        }) {
+            Some(known) => known.types = union(&known.types, &arrival.types),
+            None => part.push(arrival),
+        },
+        None => parts.push((required, vec![arrival])),
+    }
 }
 
 fn union(a: &TypeSet, b: &TypeSet) -> TypeSet {
@@ -234,7 +302,10 @@ fn union(a: &TypeSet, b: &TypeSet) -> TypeSet {
 
 /// Whether two layouts' objects are represented in the same way, by the names in the merged answer too.
 fn looks_alike(ready: &Ready<'_, '_>, first: &Member, second: &Member) -> bool {
-    let (a, b) = (super::json::requires(ready, first.layout, &first.arrivals), super::json::requires(ready, second.layout, &second.arrivals));
+    let (a, b) = (
+        super::json::requires(ready, first.layout, &first.arrivals),
+        super::json::requires(ready, second.layout, &second.arrivals),
+    );
     a == b
 }
 
@@ -263,6 +334,9 @@ fn position(
 pub(super) fn covers(ready: &Ready<'_, '_>, layout: usize, arrival: &ArrivalDraft) -> bool {
     let Some(layout) = ready.draft.layouts.get(layout) else { return false };
     let mut all = layout.types.iter();
+    if !arrival.type_known && matches!(arrival.naming, Naming::Interface(_)) {
+        return true;
+    }
     match arrival.naming {
         Naming::Interface(id) => {
             let possible = &ready.options.supergraph.get_type(id).possible;
@@ -284,7 +358,13 @@ fn fields(ready: &Ready<'_, '_>, layout: usize, types: &TypeSet, sets: &[SetId])
             // Alike types share one field set, collected for one of them.
             let applying = ready.selections.types(field.types);
             let on: Vec<TypeId> = types.iter().filter(|id| applying.contains(*id)).collect();
-            let on = if on.is_empty() { types.clone() } else if is_shared(ready, *set) { TypeSet::new(on) } else { types.clone() };
+            let on = if on.is_empty() {
+                types.clone()
+            } else if is_shared(ready, *set) {
+                TypeSet::new(on)
+            } else {
+                types.clone()
+            };
             let (slots, _) = draft.slots_of(field.signature, &on);
             for (slot, of) in slots {
                 let value = match (field.below, draft.slots.get(slot).and_then(|slot| slot.below)) {

@@ -7,7 +7,7 @@
 //! Spec: <https://spec.graphql.org/September2025/#sec-Field-Selection-Merging>
 
 use super::condition::{ALWAYS, Guard};
-use super::fetches::{Draft, Pick, SlotDraft, VisitDraft};
+use super::fetches::{ArrivalDraft, Draft, Pick, SlotDraft, VisitDraft};
 use super::options::{Naming, Options};
 use super::selections::Selections;
 use super::shape::{Read, ReadField, ReadValue, TypeSet};
@@ -77,8 +77,8 @@ struct Unit<'d> {
 }
 
 impl<'d> Documents<'d, '_> {
-    /// The selection set of a fetch; fields under `known` need no condition of their own.
-    pub fn body(&mut self, fetch: usize, known: Guard) -> Option<Body> {
+    /// The selection set of a fetch for these arrivals (none at a root); fields under `known` need no condition of their own.
+    pub fn body(&mut self, fetch: usize, arrivals: &[ArrivalDraft], known: Guard) -> Option<Body> {
         let draft = self.draft;
         let fetch = draft.fetches.get(fetch)?;
         let visit = draft.visits.get(fetch.visit)?;
@@ -86,20 +86,20 @@ impl<'d> Documents<'d, '_> {
         let mut fields = Vec::new();
         let mut text = String::from("{");
         let mut typename = visit.typename;
-        if fetch.arrivals.is_empty() {
+        if arrivals.is_empty() {
             let scope = Scope { ty: None, types: TypeSet::empty() };
             self.fields(visit, fetch.subgraph, &scope, known, &mut text, &mut fields, &mut gathered);
         } else {
             typename = true;
-            self.entity_blocks(fetch.visit, known, &mut text, &mut fields, &mut gathered);
+            self.entity_blocks(fetch.visit, arrivals, known, &mut text, &mut fields, &mut gathered);
         }
         if text == "{" {
             text.push_str(" __typename");
         }
         text.push_str(" }");
-        let types: Vec<TypeId> = fetch.arrivals.iter().flat_map(|arrival| arrival.types.iter()).collect();
+        let types: Vec<TypeId> = arrivals.iter().flat_map(|arrival| arrival.types.iter()).collect();
         let object_type = match types.as_slice() {
-            [only] if fetch.arrivals.iter().all(|arrival| arrival.naming == Naming::Concrete) => Some(*only),
+            [only] if arrivals.iter().all(|arrival| arrival.naming == Naming::Concrete) => Some(*only),
             _ => None,
         };
         let typename = (typename && visit.typename).then(|| "__typename".into());
@@ -108,9 +108,11 @@ impl<'d> Documents<'d, '_> {
     }
 
     /// Fragments of an `_entities` field: on the interface where the representation names it, else on the objects' types.
+    #[allow(clippy::too_many_arguments, reason = "what is read and what is gathered are filled side by side")]
     fn entity_blocks(
         &mut self,
         visit: usize,
+        arrivals: &[ArrivalDraft],
         known: Guard,
         text: &mut String,
         fields: &mut Vec<ReadField>,
@@ -120,7 +122,7 @@ impl<'d> Documents<'d, '_> {
         let Some(visit) = draft.visits.get(visit) else { return };
         let Some(fetch) = draft.fetches.get(visit.fetch) else { return };
         let mut scopes: Vec<Scope> = Vec::new();
-        for arrival in &fetch.arrivals {
+        for arrival in arrivals {
             let ty = match arrival.naming {
                 Naming::Interface(id) => Some(id),
                 _ => None,
@@ -163,10 +165,7 @@ impl<'d> Documents<'d, '_> {
     ) {
         let mut units = self.units(visit, subgraph, scope);
         self.resolve_conflicts(&mut units, visit, subgraph);
-        let shared: Vec<bool> = units
-            .iter()
-            .map(|unit| units.iter().filter(|other| other.key == unit.key).count() > 1)
-            .collect();
+        let shared: Vec<bool> = units.iter().map(|unit| units.iter().filter(|other| other.key == unit.key).count() > 1).collect();
         let mut printed: Vec<Option<String>> = Vec::with_capacity(units.len());
         for (unit, is_shared) in units.iter().zip(&shared) {
             let line = self.unit(unit, *is_shared, (visit, subgraph), known, fields, gathered);
@@ -253,7 +252,7 @@ impl<'d> Documents<'d, '_> {
             let Some(slot_draft) = layout.slots.get(*slot) else { continue };
             let key = slot_draft.key.clone();
             let types: Vec<TypeId> =
-                pick.types.iter().copied().filter(|id| is_single || scope.types.contains(*id)).collect();
+                pick.types.iter().copied().filter(|id| scope.types.is_empty() || scope.types.contains(*id)).collect();
             if types.is_empty() {
                 continue;
             }
@@ -336,8 +335,7 @@ impl<'d> Documents<'d, '_> {
                 slot.key != other_slot.key
                     || pick.types.iter().all(|id| {
                         other.types.iter().all(|other_id| {
-                            let types =
-                                (self.type_in(*id, subgraph, slot), self.type_in(*other_id, subgraph, other_slot));
+                            let types = (self.type_in(*id, subgraph, slot), self.type_in(*other_id, subgraph, other_slot));
                             self.same_shape(types, (pick.below, other.below), subgraph)
                         })
                     })
@@ -389,8 +387,9 @@ impl<'d> Documents<'d, '_> {
             fields.push(read);
         }
         let layout_guard = self.draft.layouts.get(visit.layout).map_or(ALWAYS, |layout| layout.guard);
-        let is_known = visit.ty.is_none() && layout_guard == ALWAYS && unit.pick.guard == known;
-        let guard = if unit.pick.internal || is_known { ALWAYS } else { unit.pick.guard };
+        let wanted = unit.pick.guard.unwrap_or(ALWAYS);
+        let is_known = visit.ty.is_none() && layout_guard == ALWAYS && wanted == known;
+        let guard = if unit.pick.internal || is_known { ALWAYS } else { wanted };
         self.guarded(&line, &body, guard, gathered)
     }
 
@@ -425,7 +424,13 @@ impl<'d> Documents<'d, '_> {
     }
 
     /// The selection set below a field.
-    fn selection_set(&mut self, visit: &'d VisitDraft, subgraph: SubgraphId, text: &mut String, gathered: &mut Gathered) -> ReadId {
+    fn selection_set(
+        &mut self,
+        visit: &'d VisitDraft,
+        subgraph: SubgraphId,
+        text: &mut String,
+        gathered: &mut Gathered,
+    ) -> ReadId {
         let Some(ty) = visit.ty else { return ReadId::new(0) };
         let types = self.options.possible(ty, subgraph).clone();
         let is_interface_object = self.options.is_interface_object(ty, subgraph);

@@ -4,8 +4,8 @@
 //! a fetch with the slots that it fills, one fetch per subgraph and stage of a layout. Cost: linear in the solution.
 //! Relies on `choose`; relied on by the passes, `document` and `rows`.
 
-use super::condition::{ALWAYS, Guard};
 use super::choose::{Chooser, Solution, Stage, Step, Visit};
+use super::condition::{ALWAYS, Guard};
 use super::options::Naming;
 use super::selections::{SelectedField, Selections, SetId, Signature};
 use super::shape::{TypeSet, Wrap};
@@ -79,8 +79,8 @@ pub(super) struct VisitDraft {
 pub(super) struct Pick {
     /// Types that it is selected on.
     pub types: Vec<TypeId>,
-    /// When it is needed, given the selection set.
-    pub guard: Guard,
+    /// When the client wants it, given the selection set; `None` if only keys and requirements do.
+    pub guard: Option<Guard>,
     /// A key or a requirement needs it.
     pub internal: bool,
     /// Its selection set.
@@ -111,6 +111,8 @@ pub(super) struct ArrivalDraft {
     pub types: TypeSet,
     /// How the type is named.
     pub naming: Naming,
+    /// Whether the objects' own type is known before; if not, all objects are sent.
+    pub type_known: bool,
     /// Field sets to be sent.
     pub needs: Vec<SetId>,
 }
@@ -216,13 +218,7 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
     }
 
     /// Takes one step; returns the fetches that it uses.
-    fn step(
-        &mut self,
-        solution: &Solution,
-        step: &Step,
-        layout: usize,
-        visits: &[Option<usize>],
-    ) -> BTreeSet<usize> {
+    fn step(&mut self, solution: &Solution, step: &Step, layout: usize, visits: &[Option<usize>]) -> BTreeSet<usize> {
         let made = |index: &usize| visits.get(*index).copied().flatten();
         match step {
             Step::Typename { visit, .. } => {
@@ -279,7 +275,7 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
     fn pick(&mut self, visit: usize, slot: usize, types: &TypeSet, from: (SetId, usize), below: Option<(TypeId, usize)>) {
         let layout = self.draft.visits.get(visit).and_then(|visit| self.draft.layouts.get(visit.layout));
         let is_client = layout.is_some_and(|layout| layout.set.is_some() && layout.set == Some(self.whole(from).0));
-        let guard = if is_client { self.chooser.selections.field(from.0, from.1).map_or(ALWAYS, |field| field.guard) } else { ALWAYS };
+        let guard = self.chooser.selections.field(from.0, from.1).filter(|_| is_client).map(|field| field.guard);
         let Some(visit) = self.draft.visits.get_mut(visit) else { return };
         let key = (slot, below.map(|(ty, _)| ty));
         match visit.picks.get_mut(&key) {
@@ -287,7 +283,10 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
                 pick.types.extend(types.iter());
                 pick.types.sort_unstable();
                 pick.types.dedup();
-                pick.guard = self.chooser.selections.guards.or_weak(pick.guard, guard);
+                pick.guard = match (pick.guard, guard) {
+                    (Some(known), Some(guard)) => Some(self.chooser.selections.guards.or_weak(known, guard)),
+                    (known, guard) => known.or(guard),
+                };
                 pick.internal |= !is_client;
             }
             None => {
@@ -324,7 +323,8 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
 
     fn internal_slot(&mut self, layout: usize, selected: &SelectedField, types: &TypeSet) -> usize {
         let Some(draft) = self.draft.layouts.get_mut(layout) else { return 0 };
-        let same = draft.slots.iter_mut().enumerate().find(|(_, slot)| slot.signature == selected.signature && slot.client.is_none());
+        let same =
+            draft.slots.iter_mut().enumerate().find(|(_, slot)| slot.signature == selected.signature && slot.client.is_none());
         if let Some((index, slot)) = same {
             slot.types = TypeSet::new(slot.types.iter().chain(types.iter()).collect());
             return index;
@@ -387,6 +387,7 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
             .map(|arrival| ArrivalDraft {
                 types: Chooser::types_of(&solution.classes, std::iter::once(arrival.class)),
                 naming: arrival.naming,
+                type_known: arrival.type_known,
                 needs: arrival.needs.clone(),
             })
             .collect();
@@ -432,6 +433,7 @@ fn merge_arrival(arrivals: &mut Vec<ArrivalDraft>, mut arrival: ArrivalDraft) {
     if let Some(same) = arrivals.iter_mut().find(|known| known.types == arrival.types && known.naming == arrival.naming) {
         let new: Vec<SetId> = arrival.needs.into_iter().filter(|need| !same.needs.contains(need)).collect();
         same.needs.extend(new);
+        same.type_known &= arrival.type_known;
         return;
     }
     // Types that are there already get what they lack; the others of the same arrival must not.
@@ -445,8 +447,10 @@ fn merge_arrival(arrivals: &mut Vec<ArrivalDraft>, mut arrival: ArrivalDraft) {
         known.needs.extend(arrival.needs.iter().copied().filter(|need| !needs.contains(need)));
         arrival.types = TypeSet::new(arrival.types.iter().filter(|id| !both.contains(id)).collect());
         known.types = TypeSet::new(both);
+        let type_known = known.type_known;
+        known.type_known &= arrival.type_known;
         if !only.is_empty() {
-            rest.push(ArrivalDraft { types: TypeSet::new(only), naming: known.naming, needs });
+            rest.push(ArrivalDraft { types: TypeSet::new(only), naming: known.naming, type_known, needs });
         }
     }
     arrivals.extend(rest);

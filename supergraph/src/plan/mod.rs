@@ -26,8 +26,8 @@ use assemble::{Assembled, Ready, assemble};
 use choose::Chooser;
 use fetches::Drafter;
 use operation::Operation;
-pub use options::Tables;
 use options::Options;
+pub use options::Tables;
 use passes::{batch, conditions, mutations};
 use rustc_hash::FxHashSet;
 use selections::Selections;
@@ -76,12 +76,7 @@ pub struct Printed {
 ///
 /// # Errors
 /// If the operation is too large or too deep, or of a kind that the schema does not have.
-pub fn plan(
-    supergraph: &Supergraph,
-    tables: &Tables,
-    operation: &Operation,
-    options: &PlanOptions,
-) -> Result<Plan, PlanError> {
+pub fn plan(supergraph: &Supergraph, tables: &Tables, operation: &Operation, options: &PlanOptions) -> Result<Plan, PlanError> {
     run(supergraph, tables, operation, options, |_, assembled| assembled.plan)
 }
 

@@ -223,11 +223,8 @@ impl<'a> Lowering<'a> {
     fn field(&mut self, field: &'a executable::Field, depth: usize) -> Result<RawField, OperationError> {
         let arguments = field.arguments.iter().map(|argument| (&argument.name, &argument.value));
         let (arguments, variables) = print_arguments(arguments);
-        let below = if field.selection_set.selections.is_empty() {
-            None
-        } else {
-            Some(self.list(&field.selection_set, depth + 1)?)
-        };
+        let below =
+            if field.selection_set.selections.is_empty() { None } else { Some(self.list(&field.selection_set, depth + 1)?) };
         Ok(RawField { key: field.response_key().clone(), name: field.name.clone(), arguments, variables, below })
     }
 }

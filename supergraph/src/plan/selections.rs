@@ -8,9 +8,9 @@
 //! ```
 //! Relied on by `choose` and `fetches`. Spec: <https://spec.graphql.org/September2025/#sec-Collect-Fields>
 
+use super::PlanError;
 use super::condition::{ALWAYS, Guard, Guards};
 use super::operation::{ListId, Lists, MAX_DEPTH, Raw, RawField};
-use super::PlanError;
 use crate::ids::TypeId;
 use crate::model::Supergraph;
 use crate::model::field_set::FieldSet;
@@ -232,7 +232,11 @@ impl<'a> Selections<'a> {
     }
 
     /// Every field of the sources with its types and condition, in document order, by response key.
-    fn appearances(&mut self, types: TypesId, sources: &Sources) -> Result<IndexMap<Name, Vec<Appearance>, FxBuildHasher>, PlanError> {
+    fn appearances(
+        &mut self,
+        types: TypesId,
+        sources: &Sources,
+    ) -> Result<IndexMap<Name, Vec<Appearance>, FxBuildHasher>, PlanError> {
         let mut found: IndexMap<Name, Vec<Appearance>, FxBuildHasher> = IndexMap::default();
         let mut visited = FxHashSet::default();
         // A stack instead of recursion: fragments may be nested as deep as the client likes.

@@ -31,7 +31,8 @@ pub(super) struct Attempt<'c, 'a, 's> {
     pub reach: Vec<Rc<Reach>>,
     pub visits: Vec<Visit>,
     pub steps: Vec<Step>,
-    pub facts: FxHashMap<(usize, Signature, Option<SetId>), Fact>,
+    /// Placed fields by class and value; the client's own also by their place, since several may have one value.
+    pub facts: FxHashMap<(usize, Signature, Option<SetId>, Option<usize>), Fact>,
     /// Visits that give a required field.
     pub required: FxHashMap<(usize, Signature), usize>,
     pub unreachable: usize,
@@ -95,9 +96,9 @@ impl Chooser<'_, '_> {
 
     /// Whether some door gives a field.
     pub(super) fn given_by_door(&self, doors: &[Door], class: &Class, field: &SelectedField) -> bool {
-        doors.iter().any(|door| {
-            self.opens(door, class.example) && self.gives(class.example, door.subgraph, door.provided, &field.name)
-        })
+        doors
+            .iter()
+            .any(|door| self.opens(door, class.example) && self.gives(class.example, door.subgraph, door.provided, &field.name))
     }
 
     /// Whether the objects' type must be fetched from elsewhere, or a root entered.
@@ -148,9 +149,10 @@ impl Attempt<'_, '_, '_> {
     fn enter_preferred(&mut self, classes: &[Class]) -> Result<(), PlanError> {
         for subgraph in self.choice.prefer.clone() {
             for (index, class) in classes.iter().enumerate() {
-                let useful = class.fields.iter().filter_map(|field| self.chooser.selections.field(self.set, *field)).any(|field| {
-                    field.below.is_some() && self.chooser.options.plain(class.example, subgraph, &field.name).is_some()
-                });
+                let useful =
+                    class.fields.iter().filter_map(|field| self.chooser.selections.field(self.set, *field)).any(|field| {
+                        field.below.is_some() && self.chooser.options.plain(class.example, subgraph, &field.name).is_some()
+                    });
                 if useful && self.source_in(index, subgraph).is_none() {
                     self.enter(index, subgraph, None)?;
                 }
@@ -184,11 +186,13 @@ impl Attempt<'_, '_, '_> {
                 continue;
             }
             let Some(visit) = self.visits.get(early).cloned() else { continue };
-            let later = self.visits.iter().enumerate().skip(self.doors.len()).find(|(_, other)| {
-                other.subgraph == visit.subgraph && other.stage > visit.stage && !other.arrivals.is_empty()
-            });
+            let later =
+                self.visits.iter().enumerate().skip(self.doors.len()).find(|(_, other)| {
+                    other.subgraph == visit.subgraph && other.stage > visit.stage && !other.arrivals.is_empty()
+                });
             let Some((late, _)) = later else { continue };
-            if visit.arrivals.iter().any(|arrival| arrival.needs.iter().any(|need| self.contradicts(late, arrival.class, *need))) {
+            if visit.arrivals.iter().any(|arrival| arrival.needs.iter().any(|need| self.contradicts(late, arrival.class, *need)))
+            {
                 continue;
             }
             for step in &mut self.steps {

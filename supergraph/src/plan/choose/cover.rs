@@ -72,8 +72,7 @@ impl Chooser<'_, '_> {
             for class in classes {
                 for field in class.fields.iter().filter_map(|index| self.selections.field(set, *index)) {
                     more.extend(self.options.supergraph.all_subgraphs().iter().filter(|subgraph| {
-                        !choice.prefer.contains(subgraph)
-                            && self.options.plain(class.example, *subgraph, &field.name).is_some()
+                        !choice.prefer.contains(subgraph) && self.options.plain(class.example, *subgraph, &field.name).is_some()
                     }));
                 }
             }

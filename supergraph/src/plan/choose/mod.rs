@@ -106,6 +106,8 @@ pub(super) struct Arrival {
     pub class: usize,
     /// How the representation names the type.
     pub naming: Naming,
+    /// Whether the objects' own type is known before.
+    pub type_known: bool,
     /// Field sets in the representation: a key, and requirements.
     pub needs: Vec<SetId>,
     /// Steps that give their values.
@@ -284,13 +286,7 @@ impl<'a, 's> Chooser<'a, 's> {
     }
 
     /// The door to what is below field `name` of `object`, coming from a subgraph in which the object is reached with `from`.
-    fn door_below(
-        &mut self,
-        object: TypeId,
-        subgraph: SubgraphId,
-        name: &str,
-        from: (Provided, Stage),
-    ) -> Option<Door> {
+    fn door_below(&mut self, object: TypeId, subgraph: SubgraphId, name: &str, from: (Provided, Stage)) -> Option<Door> {
         let at = self.options.field(object, subgraph, name)?;
         let mut below = self.provided_below(from.0, object, name).unwrap_or_default();
         below.extend(at.provides.as_deref());

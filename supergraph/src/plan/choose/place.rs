@@ -26,6 +26,8 @@ pub(super) struct Needs {
     pub sets: Vec<SetId>,
     pub inputs: Vec<usize>,
     pub stage: Stage,
+    /// The objects' own type is among the inputs.
+    pub type_known: bool,
 }
 
 impl Attempt<'_, '_, '_> {
@@ -35,7 +37,7 @@ impl Attempt<'_, '_, '_> {
         if selected.is_typename() {
             return self.typename(class, true, bound);
         }
-        let key = (class, selected.signature, selected.below);
+        let key = (class, selected.signature, selected.below, (set == self.set).then_some(field));
         if let Some(fact) = self.facts.get(&key) {
             return Ok(Some(*fact));
         }
@@ -63,14 +65,7 @@ impl Attempt<'_, '_, '_> {
         }))
     }
 
-    fn object(
-        &mut self,
-        class: usize,
-        set: SetId,
-        field: usize,
-        below: SetId,
-        bound: Stage,
-    ) -> Result<Option<Fact>, PlanError> {
+    fn object(&mut self, class: usize, set: SetId, field: usize, below: SetId, bound: Stage) -> Result<Option<Fact>, PlanError> {
         let (mut visits, mut doors) = self.doors_below(class, set, field);
         let mut solution = if doors.is_empty() { None } else { Some(self.chooser.solve(below, &doors)?) };
         let Some(name) = self.chooser.selections.field(set, field).map(|field| field.name.clone()) else { return Ok(None) };
@@ -221,7 +216,7 @@ impl Attempt<'_, '_, '_> {
             self.visits.push(visit);
             self.visits.len() - 1
         });
-        self.add_arrival(visit, Arrival { class, naming, needs: needs.sets, inputs: needs.inputs });
+        self.add_arrival(visit, Arrival { class, naming, type_known: needs.type_known, needs: needs.sets, inputs: needs.inputs });
         Ok(Some(visit))
     }
 
@@ -245,7 +240,8 @@ impl Attempt<'_, '_, '_> {
             }
         }
         let Some(mut needs) = self.needs(class, key, stage)? else { return Ok(None) };
-        if let Some(fact) = self.typename(class, naming == Naming::Concrete, stage)? {
+        needs.type_known = self.type_known(class);
+        if let Some(fact) = self.typename(class, needs.type_known || naming == Naming::Concrete, stage)? {
             needs.inputs.push(fact.step);
             needs.stage = needs.stage.max(fact.stage);
         } else {
@@ -265,7 +261,7 @@ impl Attempt<'_, '_, '_> {
             if field.is_typename() {
                 continue;
             }
-            let stage = match (self.facts.get(&(class, field.signature, field.below)), field.below) {
+            let stage = match (self.facts.get(&(class, field.signature, field.below, None)), field.below) {
                 (Some(fact), _) => Some(fact.stage),
                 (None, None) => self.sources(class, &field.name).into_iter().map(|visit| self.stage(visit)).min(),
                 (None, Some(below)) => {
@@ -305,7 +301,9 @@ impl Attempt<'_, '_, '_> {
             found = self.open_telling(class, bound)?;
         }
         Ok(found.map(|visit| {
-            let step = self.steps.iter().position(|step| matches!(step, Step::Typename { class: other, visit: known } if *other == class && *known == visit));
+            let step = self.steps.iter().position(
+                |step| matches!(step, Step::Typename { class: other, visit: known } if *other == class && *known == visit),
+            );
             let step = step.unwrap_or_else(|| {
                 self.steps.push(Step::Typename { class, visit });
                 self.steps.len() - 1

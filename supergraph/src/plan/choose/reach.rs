@@ -6,8 +6,8 @@
 
 use super::{Chooser, Door, NEVER, Provided, Stage};
 use crate::ids::{Id, SubgraphId, TypeId};
-use crate::plan::PlanError;
 use crate::plan::OperationKind;
+use crate::plan::PlanError;
 use crate::plan::options::Naming;
 use crate::plan::selections::SetId;
 use apollo_compiler::Name;
@@ -238,11 +238,7 @@ impl Chooser<'_, '_> {
     }
 
     /// Requirements of the named fields in every subgraph.
-    fn requirements(
-        &mut self,
-        object: TypeId,
-        names: &FxHashSet<Name>,
-    ) -> Result<Vec<(SubgraphId, Name, SetId)>, PlanError> {
+    fn requirements(&mut self, object: TypeId, names: &FxHashSet<Name>) -> Result<Vec<(SubgraphId, Name, SetId)>, PlanError> {
         let mut found = Vec::new();
         let mut names: Vec<&Name> = names.iter().collect();
         names.sort_unstable();

@@ -24,8 +24,8 @@ fn wanted(draft: &Draft, guards: &mut Guards, index: usize) -> Guard {
     let layout = draft.layouts.get(visit.layout).map_or(ALWAYS, |layout| layout.guard);
     let mut all: Option<Guard> = None;
     let add = |guards: &mut Guards, all: Option<Guard>, guard: Guard| Some(all.map_or(guard, |all| guards.or_weak(all, guard)));
-    for pick in visit.picks.values().filter(|pick| !pick.internal) {
-        let guard = guards.and_weak(layout, pick.guard);
+    for guard in visit.picks.values().filter_map(|pick| pick.guard) {
+        let guard = guards.and_weak(layout, guard);
         all = add(guards, all, guard);
     }
     let has_internal = visit.typename || visit.picks.values().any(|pick| pick.internal);
