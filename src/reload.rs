@@ -57,7 +57,13 @@ impl Reload {
     /// The configuration, or the ready supergraph, cannot be used.
     pub async fn start(given: Given, config: Config, foundation: Arc<Foundation>) -> Result<Self, String> {
         let snapshot = Snapshot::build(&config, None, &foundation)?;
-        let status = Status { is_graph_wanted: config.has_graph(), ..Status::default() };
+        let waiting = || Failure::new(vec!["its schema has not been asked for yet".to_owned()], None);
+        let subgraphs = config.subgraphs.keys().filter(|_| config.supergraph.schema.is_none());
+        let status = Status {
+            is_graph_wanted: config.has_graph(),
+            subgraphs: subgraphs.map(|name| (name.clone(), waiting())).collect(),
+            ..Status::default()
+        };
         let mut reload = Self {
             given,
             config: Arc::new(config),

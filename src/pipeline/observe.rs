@@ -89,7 +89,11 @@ fn client_left() -> StatusCode {
 /// The attributes of OpenTelemetry's HTTP conventions, and the shorter ones that gateways' dashboards look for.
 fn describe(span: &RequestSpan, exchange: &Exchange, status: StatusCode, error: Option<ErrorKind>) {
     let method = exchange.method.to_string();
-    span.rename(format!("{method} {}", exchange.route));
+    let operation = exchange.operation.as_ref().and_then(|operation| Some((operation.kind, operation.name.as_ref()?)));
+    span.rename(match operation {
+        Some((kind, name)) => format!("{method} {} {kind} {name}", exchange.route),
+        None => format!("{method} {}", exchange.route),
+    });
     span.set("http.request.method", method.clone());
     span.set("http.method", method);
     span.set("http.url", exchange.uri.path().to_owned());

@@ -61,7 +61,9 @@ impl VirtualSubgraph {
 
 /// The executable schema of a subgraph: its SDL with federation's definitions, `_entities` and `_service`.
 fn schema(sdl: &str) -> Valid<Schema> {
-    let plain = Schema::parse(format!("{sdl}{FEDERATION}"), "sdl").map_err(|error| error.to_string()).unwrap();
+    let parse =
+        |text: String| Schema::builder().adopt_orphan_extensions().parse(text, "sdl").build().map_err(|error| error.to_string());
+    let plain = parse(format!("{sdl}{FEDERATION}")).unwrap();
     let entities = plain.types.iter().filter(|(_, definition)| {
         definition.is_object() && definition.directives().iter().any(|directive| directive.name == "key")
     });
@@ -74,7 +76,8 @@ fn schema(sdl: &str) -> Valid<Schema> {
             names.join(" | ")
         ),
     };
-    Schema::parse_and_validate(format!("{sdl}{FEDERATION}{roots}"), "subgraph").map_err(|error| error.to_string()).unwrap()
+    let whole = parse(format!("{sdl}{FEDERATION}{roots}")).unwrap();
+    whole.validate().map_err(|error| error.to_string()).unwrap()
 }
 
 impl Served {

@@ -29,7 +29,7 @@ fn print(node: &Value, depth: usize, text: &mut String) {
             let _ = writeln!(text, "{indent}}}");
         }
         "Flatten" => {
-            let _ = writeln!(text, "{indent}Flatten({}) {{", path(node.get("path")));
+            let _ = writeln!(text, "{indent}Flatten(path: \"{}\") {{", path(node.get("path")));
             if let Some(node) = node.get("node") {
                 print(node, depth + 1, text);
             }
@@ -38,14 +38,14 @@ fn print(node: &Value, depth: usize, text: &mut String) {
         "Condition" => {
             for (clause, keyword) in [("ifClause", "Include"), ("elseClause", "Skip")] {
                 if let Some(node) = node.get(clause) {
-                    let _ = writeln!(text, "{indent}{keyword}(${}) {{", of("condition"));
+                    let _ = writeln!(text, "{indent}{keyword}(if: ${}) {{", of("condition"));
                     print(node, depth + 1, text);
                 }
             }
             let _ = writeln!(text, "{indent}}}");
         }
         kind => {
-            let _ = writeln!(text, "{indent}{kind}({}) {{", of("serviceName"));
+            let _ = writeln!(text, "{indent}{kind}(service: \"{}\") {{", of("serviceName"));
             for alias in node.pointer("/entityBatch/aliases").and_then(Value::as_array).into_iter().flatten() {
                 for at in alias.get("paths").and_then(Value::as_array).into_iter().flatten() {
                     let key = alias.get("alias").and_then(Value::as_str).unwrap_or_default();
