@@ -125,7 +125,7 @@ fn body(head: &[u8], fetch: &Fetch, variables: &JsonMap, targets: &Targets<'_>) 
 pub async fn send<'a>(exchange: &Exchange, subgraph: &Subgraph, kind: OperationKind, outgoing: Outgoing<'a>) -> Incoming<'a> {
     let started = Instant::now();
     let span = exchange.span.as_ref().map(|span| {
-        let span = span.child("fetch");
+        let span = span.call("fetch");
         span.rename(format!("fetch {}", subgraph.name));
         span.set("subgraph.name", subgraph.name.to_string());
         span

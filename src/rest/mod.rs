@@ -58,7 +58,7 @@ impl Proxy {
         *request.method_mut() = exchange.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = rewrite::request_headers(exchange, prefix);
-        let span = exchange.span.as_ref().map(|span| span.child("upstream"));
+        let span = exchange.span.as_ref().map(|span| span.call("upstream"));
         let is_idempotent = exchange.method.is_idempotent() && exchange.method != Method::TRACE;
         let call = Call { request, deadline: exchange.deadline, is_idempotent, span };
         let started = Instant::now();
