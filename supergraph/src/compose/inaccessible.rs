@@ -8,6 +8,7 @@
 mod defaults;
 mod types;
 
+use super::places::Places;
 use crate::diagnostics::{Diagnostic, Level};
 use crate::model::NameMap;
 use crate::model::declared::{Declared, declared};
@@ -18,7 +19,7 @@ use apollo_compiler::ast::{
 };
 
 /// Every error that the rules on `@inaccessible` find.
-pub(super) fn check(supergraph: &Document) -> Vec<Diagnostic> {
+pub(super) fn check(supergraph: &Document, places: Places<'_>) -> Vec<Diagnostic> {
     let features = Features::of(supergraph);
     if features.apollo("inaccessible").is_none() {
         return Vec::new();
@@ -33,14 +34,33 @@ pub(super) fn check(supergraph: &Document) -> Vec<Diagnostic> {
     }
     check.errors.extend(defaults::check(&check, supergraph));
     check.root(supergraph);
-    check.errors
+    check.errors.into_iter().map(|finding| finding.located(places)).collect()
 }
 
 /// The document as the rules look at it.
 struct Check {
     types: NameMap<Declared>,
     names: DirectiveNames,
-    errors: Vec<Diagnostic>,
+    errors: Vec<Finding>,
+}
+
+/// An error about one element, e.g. `T.field(argument:)`.
+struct Finding {
+    code: &'static str,
+    subject: String,
+    message: String,
+}
+
+impl Finding {
+    /// The error with every place where the subgraphs define its subject.
+    fn located(self, places: Places<'_>) -> Diagnostic {
+        let element = self.subject.split('(').next().unwrap_or_default();
+        let places = match element.split_once('.') {
+            Some((ty, field)) => places.everywhere(ty, Some(field)),
+            None => places.everywhere(element, None),
+        };
+        Diagnostic { code: self.code, level: Level::Error, message: self.message, places }
+    }
 }
 
 impl Check {
@@ -61,6 +81,7 @@ impl Check {
         if self.hides_type(&query) {
             self.errors.push(error(
                 "QUERY_ROOT_TYPE_INACCESSIBLE",
+                &query,
                 format!("The query root \"{query}\" is @inaccessible, but clients need it. Hide its fields instead."),
             ));
         }
@@ -80,6 +101,7 @@ impl Check {
         } else if (features.owns_type(name) || is_built_in(name)) && self.hides_any(definition) {
             self.errors.push(error(
                 "DISALLOWED_INACCESSIBLE",
+                name,
                 format!("The type \"{name}\" is built in or comes with a linked specification, so that nothing of it can be @inaccessible."),
             ));
         }
@@ -89,6 +111,7 @@ impl Check {
         if directive.arguments.iter().any(|argument| self.hides(&argument.directives)) {
             self.errors.push(error(
                 "DISALLOWED_INACCESSIBLE",
+                &format!("@{}", directive.name),
                 format!(
                     "An argument of \"@{}\" is @inaccessible, but only arguments of directives that are for operations alone can be.",
                     directive.name
@@ -130,14 +153,15 @@ fn coordinate(directive: &DirectiveDefinition, argument: &InputValueDefinition) 
     format!("@{}({}:)", directive.name, argument.name)
 }
 
-fn error(code: &'static str, message: String) -> Diagnostic {
-    Diagnostic { code, level: Level::Error, message, places: Vec::new() }
+fn error(code: &'static str, subject: &str, message: String) -> Finding {
+    Finding { code, subject: subject.to_owned(), message }
 }
 
 /// A hidden argument or input field that must be given.
-fn required(coordinate: &str) -> Diagnostic {
+fn required(coordinate: &str) -> Finding {
     error(
         "REQUIRED_INACCESSIBLE",
+        coordinate,
         format!("\"{coordinate}\" is @inaccessible but must be given. Make it nullable, or give it a default."),
     )
 }

@@ -28,6 +28,7 @@ mod merged;
 mod normal;
 mod objects;
 mod overrides;
+mod places;
 mod print;
 mod rules;
 pub mod satisfiable;
@@ -45,6 +46,7 @@ use crate::diagnostics::{Diagnostic, Level, Place};
 use crate::document::{self, Locations};
 use crate::model::{Supergraph, client};
 use crate::subgraph;
+use places::Places;
 
 /// One subgraph as composition takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,11 +89,12 @@ fn compose_once(sources: &[Source], locations: Locations) -> Result<Composition,
     let supergraph = print::print(&outcome.merged);
     let document = tree::document(&outcome.merged, &print::header(&outcome.merged))
         .map_err(|faults| faults.into_iter().map(unreadable).collect::<Vec<_>>())?;
-    let errors = inaccessible::check(&document);
+    let errors = inaccessible::check(&document, Places(&subgraphs));
     if !errors.is_empty() {
         return Err(errors);
     }
-    let satisfiability = satisfiable::check(&Supergraph::without_client(&document)?);
+    let locate = |subgraph: &str, ty: &str, field: Option<&str>| Places(&subgraphs).in_subgraph(subgraph, ty, field);
+    let satisfiability = satisfiable::check(&Supergraph::without_client(&document)?, &locate);
     if !satisfiability.errors.is_empty() {
         return Err(satisfiability.errors);
     }

@@ -18,7 +18,7 @@ mod states;
 mod walk;
 mod witness;
 
-use crate::diagnostics::Diagnostic;
+use crate::diagnostics::{Diagnostic, Place};
 use crate::model::Supergraph;
 
 /// What the check found.
@@ -30,7 +30,10 @@ pub struct Satisfiability {
     pub hints: Vec<Diagnostic>,
 }
 
+/// Says where a type (or its field) stands in the SDL of a subgraph.
+pub type Locate<'a> = dyn Fn(&str, &str, Option<&str>) -> Place + 'a;
+
 /// Checks that every field of the client schema can be reached.
-pub fn check(graph: &Supergraph) -> Satisfiability {
-    explore::Explorer::new(graph).run()
+pub fn check(graph: &Supergraph, locate: &Locate<'_>) -> Satisfiability {
+    explore::Explorer::new(graph, locate).run()
 }

@@ -2,14 +2,13 @@
 //!
 //! Relied on by `inaccessible`. Recursion is as deep as the values, which the parser bounds.
 
-use super::{Check, error};
-use crate::diagnostics::Diagnostic;
+use super::{Check, Finding, error};
 use crate::model::TypeKind;
 use crate::model::declared::Declared;
 use apollo_compiler::ast::{Definition, Document, InputValueDefinition, Type, Value};
 
 /// The errors of every visible default value.
-pub(super) fn check(check: &Check, supergraph: &Document) -> Vec<Diagnostic> {
+pub(super) fn check(check: &Check, supergraph: &Document) -> Vec<Finding> {
     let mut errors = Vec::new();
     for (name, ty) in check.types.iter().filter(|(_, ty)| !check.hides(&ty.directives)) {
         for field in ty.fields.iter().filter(|field| !check.hides(&field.directives)) {
@@ -29,13 +28,14 @@ pub(super) fn check(check: &Check, supergraph: &Document) -> Vec<Diagnostic> {
     errors
 }
 
-fn default_of(check: &Check, coordinate: &str, input: &InputValueDefinition, errors: &mut Vec<Diagnostic>) {
+fn default_of(check: &Check, coordinate: &str, input: &InputValueDefinition, errors: &mut Vec<Finding>) {
     let Some(value) = input.default_value.as_ref().filter(|_| !check.hides(&input.directives)) else { return };
     let mut hidden = Vec::new();
     collect(check, value, &input.ty, &mut hidden);
     errors.extend(hidden.into_iter().map(|hidden| {
         error(
             "DEFAULT_VALUE_USES_INACCESSIBLE",
+            coordinate,
             format!("The default of \"{coordinate}\", which clients see, uses \"{hidden}\", which is @inaccessible. Change the default."),
         )
     }));

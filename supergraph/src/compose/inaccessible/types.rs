@@ -2,15 +2,14 @@
 //!
 //! Relied on by `inaccessible`.
 
-use super::{Check, error, is_required, required};
-use crate::diagnostics::Diagnostic;
+use super::{Check, Finding, error, is_required, required};
 use crate::model::TypeKind;
 use crate::model::declared::Declared;
 use apollo_compiler::Name;
 use apollo_compiler::ast::{FieldDefinition, InputValueDefinition, Type};
 
 /// The errors of one type that does not come with a linked feature.
-pub(super) fn check(check: &Check, name: &Name, ty: &Declared) -> Vec<Diagnostic> {
+pub(super) fn check(check: &Check, name: &Name, ty: &Declared) -> Vec<Finding> {
     let mut errors = Vec::new();
     if check.hides(&ty.directives) {
         return errors;
@@ -38,7 +37,7 @@ pub(super) fn check(check: &Check, name: &Name, ty: &Declared) -> Vec<Diagnostic
 }
 
 /// A visible type needs a visible child.
-fn only_hidden_children(check: &Check, name: &Name, ty: &Declared) -> Option<Diagnostic> {
+fn only_hidden_children(check: &Check, name: &Name, ty: &Declared) -> Option<Finding> {
     let (children, some_visible) = match ty.kind {
         TypeKind::Object | TypeKind::Interface => ("fields", ty.fields.iter().any(|field| !check.hides(&field.directives))),
         TypeKind::Input => ("input fields", ty.inputs.iter().any(|input| !check.hides(&input.directives))),
@@ -48,26 +47,27 @@ fn only_hidden_children(check: &Check, name: &Name, ty: &Declared) -> Option<Dia
     };
     let message =
         format!("All {children} of \"{name}\" are @inaccessible, but \"{name}\" is not. Hide it too, or show one of them.");
-    (!some_visible).then(|| error("ONLY_INACCESSIBLE_CHILDREN", message))
+    (!some_visible).then(|| error("ONLY_INACCESSIBLE_CHILDREN", name, message))
 }
 
 /// A visible element must not have a hidden type.
-pub(super) fn referenced(check: &Check, coordinate: &str, ty: &Type) -> Option<Diagnostic> {
+pub(super) fn referenced(check: &Check, coordinate: &str, ty: &Type) -> Option<Finding> {
     let named = ty.inner_named_type();
     let message =
         format!("\"{coordinate}\" is visible to clients, but its type \"{named}\" is @inaccessible. Hide \"{coordinate}\" too.");
-    check.hides_type(named).then(|| error("REFERENCED_INACCESSIBLE", message))
+    check.hides_type(named).then(|| error("REFERENCED_INACCESSIBLE", coordinate, message))
 }
 
 /// A hidden field must not be one that a visible interface promises.
-fn implements_visible_field(check: &Check, name: &Name, ty: &Declared, field: &FieldDefinition) -> Vec<Diagnostic> {
+fn implements_visible_field(check: &Check, name: &Name, ty: &Declared, field: &FieldDefinition) -> Vec<Finding> {
     let promised = ty.interfaces.iter().filter(|interface| visible_field(check, interface, &field.name).is_some());
     promised.map(|interface| implemented(&format!("{name}.{}", field.name), &format!("{interface}.{}", field.name))).collect()
 }
 
-fn implemented(hidden: &str, promised: &str) -> Diagnostic {
+fn implemented(hidden: &str, promised: &str) -> Finding {
     error(
         "IMPLEMENTED_BY_INACCESSIBLE",
+        hidden,
         format!("\"{hidden}\" is @inaccessible, but clients see \"{promised}\", which it implements. Hide both, or none."),
     )
 }
@@ -83,7 +83,7 @@ fn check_argument(
     (name, ty): (&Name, &Declared),
     field: &FieldDefinition,
     argument: &InputValueDefinition,
-) -> Vec<Diagnostic> {
+) -> Vec<Finding> {
     let coordinate = |ty: &str| format!("{ty}.{}({}:)", field.name, argument.name);
     if !check.hides(&argument.directives) {
         return referenced(check, &coordinate(name), &argument.ty).into_iter().collect();
@@ -101,6 +101,7 @@ fn check_argument(
     for (implementation, _) in implementations.filter(|(other, _)| visible(other).is_some_and(|argument| is_required(argument))) {
         errors.push(error(
             "REQUIRED_INACCESSIBLE",
+            &coordinate(name),
             format!(
                 "\"{}\" is @inaccessible, but \"{}\", which implements it, must be given. Make it nullable, or give it a default.",
                 coordinate(name),

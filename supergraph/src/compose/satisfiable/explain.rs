@@ -49,7 +49,12 @@ pub(super) fn over_budget(budget: usize) -> Diagnostic {
 }
 
 /// A shared mutation field whose result no single subgraph can complete.
-pub(super) fn shared_mutation(graph: &Supergraph, field: FieldId, by_subgraph: &[(SubgraphId, Vec<Diagnostic>)]) -> Diagnostic {
+pub(super) fn shared_mutation(
+    explorer: &Explorer<'_>,
+    field: FieldId,
+    by_subgraph: &[(SubgraphId, Vec<Diagnostic>)],
+) -> Diagnostic {
+    let graph = explorer.graph;
     let name = coordinate(graph, field);
     let mut message = format!(
         "The mutation \"{name}\" must not be sent to more than one subgraph, so one of those that share it must be able to complete its \
@@ -62,12 +67,20 @@ pub(super) fn shared_mutation(graph: &Supergraph, field: FieldId, by_subgraph: &
             message.push_str(line);
         }
     }
-    let places = by_subgraph.iter().map(|(subgraph, _)| place(graph, *subgraph)).collect();
+    let places = places(explorer, Step::Field(field), by_subgraph.iter().map(|(subgraph, _)| *subgraph));
     Diagnostic { code: "SATISFIABILITY_ERROR", level: Level::Error, message, places }
 }
 
-fn place(graph: &Supergraph, subgraph: SubgraphId) -> Place {
-    Place { subgraph: Some(graph.subgraph(subgraph).name.to_string()), at: None }
+/// Where the subject of a step stands in these subgraphs.
+fn places(explorer: &Explorer<'_>, step: Step, subgraphs: impl Iterator<Item = SubgraphId>) -> Vec<Place> {
+    let graph = explorer.graph;
+    let (ty, field) = match step {
+        Step::Field(field) => (graph.field(field).parent, Some(graph.field(field).name.as_str())),
+        Step::Cast(ty) => (ty, None),
+        Step::Root(_) => return Vec::new(),
+    };
+    let name = &graph.get_type(ty).name;
+    subgraphs.map(|subgraph| (explorer.locate)(&graph.subgraph(subgraph).name, name, field)).collect()
 }
 
 fn coordinate(graph: &Supergraph, field: FieldId) -> String {
@@ -104,7 +117,12 @@ fn unreachable(explorer: &mut Explorer<'_>, failure: &Failure) -> Diagnostic {
         message.push('\n');
         message.push_str(&advice);
     }
-    let places = reasons.keys().map(|subgraph| place(graph, *subgraph)).collect();
+    // First where the client is stuck, then where the field is.
+    let mut subgraphs: Vec<SubgraphId> = reasons.keys().copied().collect();
+    if let Step::Field(field) = failure.step {
+        subgraphs.extend(graph.field(field).resolvers.iter().filter(|owner| !reasons.contains_key(owner)));
+    }
+    let places = places(explorer, failure.step, subgraphs.into_iter());
     Diagnostic { code: "SATISFIABILITY_ERROR", level: Level::Error, message, places }
 }
 
@@ -299,7 +317,7 @@ fn disjoint_runtime_types(explorer: &Explorer<'_>, failure: &Failure, types: &Pe
         ));
     }
     message.push_str("\nDeclare at least one common object type in each of them, or resolve the field in one subgraph only.");
-    let places = types.keys().map(|subgraph| place(graph, *subgraph)).collect();
+    let places = places(explorer, Step::Field(field), types.keys().copied());
     Diagnostic { code: "SHAREABLE_HAS_MISMATCHED_RUNTIME_TYPES", level: Level::Error, message, places }
 }
 
@@ -323,7 +341,7 @@ pub(super) fn runtime_types_hint(explorer: &Explorer<'_>, state: usize, field: F
             ));
         }
     }
-    let places = types.keys().map(|subgraph| place(graph, *subgraph)).collect();
+    let places = places(explorer, Step::Field(field), types.keys().copied());
     Diagnostic { code: "INCONSISTENT_RUNTIME_TYPES_FOR_SHAREABLE_RETURN", level: Level::Warn, message, places }
 }
 

@@ -2,11 +2,11 @@
 //!
 //! Relied on by `satisfiable`; relies on `reach` for what keys and requirements allow.
 
-use super::Satisfiability;
 use super::contexts::{ContextId, Contexts};
 use super::nodes::{Edge, Node, Nodes};
 use super::reach::Reach;
 use super::states::{Failure, Labels, Opened, Position, State, Step, Visited, Why};
+use super::{Locate, Satisfiability};
 use super::{explain, runtime_types};
 use crate::diagnostics::Diagnostic;
 use crate::ids::{FieldId, LabelId, SubgraphId, TypeId};
@@ -28,6 +28,7 @@ struct SharedMutation {
 /// The exploration.
 pub(super) struct Explorer<'a> {
     pub graph: &'a Supergraph,
+    pub locate: &'a Locate<'a>,
     pub reach: Reach<'a>,
     pub states: Vec<State>,
     contexts: Contexts,
@@ -38,9 +39,10 @@ pub(super) struct Explorer<'a> {
 }
 
 impl<'a> Explorer<'a> {
-    pub(super) fn new(graph: &'a Supergraph) -> Self {
+    pub(super) fn new(graph: &'a Supergraph, locate: &'a Locate<'a>) -> Self {
         Self {
             graph,
+            locate,
             reach: Reach::new(graph),
             states: Vec::new(),
             contexts: Contexts::new(graph),
@@ -348,6 +350,6 @@ impl<'a> Explorer<'a> {
             }
             by_subgraph.push((subgraph, explain::errors(self, &failures)));
         }
-        Some(explain::shared_mutation(self.graph, shared.field, &by_subgraph))
+        Some(explain::shared_mutation(self, shared.field, &by_subgraph))
     }
 }
