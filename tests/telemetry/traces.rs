@@ -33,6 +33,7 @@ async fn spans_have_the_right_parents() {
     let servers: Vec<_> = own.iter().filter(|span| span.kind == 2).collect();
     assert_eq!(servers.len(), 2, "{own:#?}");
     assert!(servers.iter().all(|span| span.parent == CALLER));
+    assert!(own.iter().any(|span| span.name == "plan" && servers.iter().any(|server| server.id == span.parent)), "{own:#?}");
     assert!(servers.iter().any(|span| span.name.contains("Two")), "the operation names its span: {servers:#?}");
     let calls: Vec<_> = own.iter().filter(|span| span.kind == 3).collect();
     assert_eq!(calls.len(), 3, "{own:#?}");
