@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["pipeline", "graphql", "execute", "rest", "upstream", "server", "admin", "reload"]),
     ("server", &["snapshot", "pipeline"]),
     ("admin", &["snapshot"]),
-    ("snapshot", &["config", "pipeline", "graphql", "rest", "upstream"]),
+    ("snapshot", &["config", "pipeline", "graphql", "execute", "rest", "upstream"]),
     ("pipeline", &["graphql", "rest"]),
     ("graphql", &["execute", "upstream"]),
     ("execute", &["upstream"]),

@@ -121,7 +121,9 @@ impl Served {
             };
             is_of_type(name, entity) && fields.iter().any(|key| agrees(&key))
         });
-        found.map(|(_, entity)| (definition, entity))
+        // A representation may name an interface; the object is of the type that it really is, where this subgraph knows it.
+        let own = |entity: &Value| self.schema.types.get_key_value(entity["__typename"].as_str()?);
+        found.map(|(_, entity)| (own(entity).map_or(definition, |(own, _)| own.as_str()), entity))
     }
 
     /// Whether everything in `part` is in `whole`, references followed.
