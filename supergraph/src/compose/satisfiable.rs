@@ -15,6 +15,8 @@ mod nodes;
 mod reach;
 mod runtime_types;
 mod states;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod witness;
 

@@ -8,6 +8,8 @@ mod federation1;
 mod field_sets;
 mod fields;
 mod joins;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use super::declared::Declared;
