@@ -18,7 +18,7 @@ use crate::{
     config::{Config, Given, problem::Refused},
     exchange::Peer,
     reload::{Readable, Reload, SharedStatus, Status},
-    server::{self, Drain},
+    server::{self, Drain, Front, tls::acceptor},
     snapshot::Foundation,
     telemetry::logs,
 };
@@ -50,6 +50,8 @@ pub async fn serve(given: Given, announce: impl FnOnce(SocketAddr, &Config)) -> 
     let listener = bind("supergraph.listen", config.supergraph.listen).await?;
     let address = listener.local_addr().map_err(|error| Failure::Start(error.to_string()))?;
     let foundation = Arc::new(Foundation::new(&config).map_err(Failure::Start)?);
+    let tls = config.tls.as_ref().map(acceptor).transpose().map_err(Failure::Input)?;
+    let front = Front { listener, tls, metrics: foundation.metrics.clone() };
     let reload = Reload::start(given, config.clone(), foundation.clone()).await.map_err(Failure::Input)?;
     let (served, status) = (reload.served(), reload.status());
 
@@ -68,7 +70,7 @@ pub async fn serve(given: Given, announce: impl FnOnce(SocketAddr, &Config)) -> 
         async move { snapshot.handle(peer, request).await }
     };
     let drain = Drain { stop: stop.clone(), limit: config.shutdown.drain.0 };
-    let outcome = server::serve(listener, handler, drain).await;
+    let outcome = server::serve(front, handler, drain).await;
     stop.cancel();
     tasks.close();
     tasks.wait().await;

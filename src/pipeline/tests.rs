@@ -13,12 +13,13 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::timeout,
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
     rest::rewrite::Rewrite,
-    server::{self, Drain},
+    server::{self, Drain, Front, tls::acceptor},
     telemetry::metrics::Metrics,
     upstream::{Upstream, UpstreamConfig, headers::Rules},
 };
@@ -78,9 +79,13 @@ fn limits(time: Duration) -> Limits {
 
 /// A gateway with one route to an upstream, with these settings of it.
 async fn gateway(matching: &str, settings: &str, rewrite: Rewrite, endpoint: SocketAddr) -> Gateway {
+    let settings = format!("{{ endpoints: [{{ url: 'http://{endpoint}' }}], {settings} }}");
+    gateway_with(matching, &settings, rewrite, None).await
+}
+
+async fn gateway_with(matching: &str, yaml: &str, rewrite: Rewrite, tls: Option<TlsAcceptor>) -> Gateway {
     let metrics = Metrics::new();
-    let yaml = format!("{{ endpoints: [{{ url: 'http://{endpoint}' }}], {settings} }}");
-    let config: UpstreamConfig = serde_saphyr::from_str(&yaml).unwrap();
+    let config: UpstreamConfig = serde_saphyr::from_str(yaml).unwrap();
     let upstream = Upstream::new("orders".into(), &config, metrics.clone()).unwrap().for_route(Rules::default());
     let target = Target::Rest(rest::Proxy::new(vec![(Arc::new(upstream), 1)], rewrite).unwrap());
     let limits = limits(Duration::from_secs(2));
@@ -107,8 +112,9 @@ async fn gateway(matching: &str, settings: &str, rewrite: Rewrite, endpoint: Soc
         let pipeline = pipeline.clone();
         async move { pipeline.handle(peer, request).await }
     };
+    let front = Front { listener, tls, metrics: Metrics::new() };
     let drain = Drain { stop: stop.clone(), limit: Duration::from_secs(3) };
-    let served = tokio::spawn(server::serve(listener, handler, drain));
+    let served = tokio::spawn(server::serve(front, handler, drain));
     Gateway { address, stop, served }
 }
 
@@ -422,4 +428,95 @@ async fn http_2_is_spoken_on_the_same_port() {
         "{seen}"
     );
     assert!(seen.contains(&format!("host: {}\r\n", gateway.address)), "{seen}");
+}
+
+/// A certificate of the tests, and its key.
+fn certificate(name: &str) -> String {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tls");
+    format!("{{ cert: '{folder}/{name}.pem', key: '{folder}/{name}.key.pem' }}")
+}
+
+const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tls/authority.pem");
+
+/// A gateway that speaks TLS, before a plain upstream.
+async fn encrypted(endpoint: SocketAddr) -> Gateway {
+    let config = format!("certificates: [{}, {}]", certificate("localhost"), certificate("other"));
+    let tls = acceptor(&serde_saphyr::from_str(&config).unwrap()).unwrap();
+    gateway_with("{}", &format!("endpoints: [{{ url: 'http://{endpoint}' }}]"), Rewrite::Keep, Some(tls)).await
+}
+
+#[tokio::test]
+async fn tls_is_spoken_to_clients_with_the_certificate_that_they_ask_for() {
+    let (address, seen) = upstream(OK, false).await;
+    let gateway = encrypted(address).await;
+    let authority = reqwest::Certificate::from_pem(&std::fs::read(AUTHORITY).unwrap()).unwrap();
+    for (host, is_http1) in [("localhost.example", true), ("other.example", false), ("localhost", false)] {
+        let client = reqwest::Client::builder().tls_certs_only([authority.clone()]).resolve(host, gateway.address);
+        let client = if is_http1 { client.http1_only() } else { client }.build().unwrap();
+        let response = client.get(format!("https://{host}:{}/x", gateway.address.port())).send().await.unwrap();
+        assert_eq!(response.version() == Version::HTTP_2, !is_http1, "{host}");
+        assert_eq!(response.text().await.unwrap(), "hello", "{host}");
+    }
+    assert!(seen.lock().unwrap()[0].contains("x-forwarded-proto: https\r\n"));
+    let client =
+        reqwest::Client::builder().tls_certs_only([authority]).resolve("stranger.example", gateway.address).build().unwrap();
+    assert!(client.get(format!("https://stranger.example:{}/", gateway.address.port())).send().await.is_err());
+}
+
+#[tokio::test]
+async fn upstreams_are_called_over_tls_and_must_be_who_they_claim() {
+    let (address, seen) = upstream(OK, false).await;
+    let inner = encrypted(address).await;
+    let port = inner.address.port();
+    for (tls, http2, status) in [
+        (format!("ca: '{AUTHORITY}', server_name: localhost"), "auto", "200"),
+        (format!("ca: '{AUTHORITY}', server_name: other.example"), "never", "200"),
+        (format!("ca: '{AUTHORITY}', server_name: other, client: {}", certificate("other")), "always", "200"),
+        (format!("ca: '{AUTHORITY}', server_name: stranger.example"), "auto", "502"),
+        (format!("ca: '{AUTHORITY}'"), "auto", "502"),
+        ("server_name: localhost".to_owned(), "auto", "502"),
+    ] {
+        let settings =
+            format!("{{ endpoints: [{{ url: 'https://127.0.0.1:{port}' }}], tls: {{ {tls} }}, pool: {{ http2: {http2} }} }}");
+        let outer = gateway_with("{}", &settings, Rewrite::Keep, None).await;
+        for _ in 0..2 {
+            let answer = outer.send("POST /y HTTP/1.1\r\nHost: a.example\r\nContent-Length: 2\r\n\r\nhi").await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{tls} {http2}: {answer}");
+        }
+    }
+    let seen = seen.lock().unwrap().concat();
+    assert_eq!(seen.matches("\r\nhost: a.example\r\n").count(), 6, "{seen}");
+    assert_eq!(seen.matches("via: 2 supergate").count(), 4, "{seen}");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_is_left_out() {
+    let (good, _) = upstream(OK, false).await;
+    let (bad, seen) = upstream("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n", false).await;
+    let settings = format!(
+        "{{ endpoints: [{{ url: 'http://{good}' }}, {{ url: 'http://{bad}' }}], outlier_detection: {{ consecutive_5xx: 3 }} }}"
+    );
+    let gateway = gateway_with("{}", &settings, Rewrite::Keep, None).await;
+    let mut failed = 0;
+    for _ in 0..20 {
+        failed += u32::from(gateway.status("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await == "500");
+    }
+    assert_eq!(failed, 3);
+    assert_eq!(seen.lock().unwrap().concat().matches("GET").count(), 3);
+}
+
+#[tokio::test]
+async fn connections_are_limited_and_waited_for() {
+    let (address, seen) = upstream(OK, false).await;
+    let limits = "circuit_breaker: { max_connections: 1, max_pending_requests: 50 }";
+    let gateway = gateway("{}", limits, Rewrite::Keep, address).await;
+    let statuses = futures_util::future::join_all((0..20).map(|_| gateway.status("GET / HTTP/1.1\r\nHost: a\r\n\r\n"))).await;
+    assert!(statuses.iter().all(|status| status == "200"), "{statuses:?}");
+    assert_eq!(seen.lock().unwrap().len(), 1);
+    let (slow, _) = upstream("", false).await;
+    let none = "circuit_breaker: { max_connections: 1, max_pending_requests: 1 }";
+    let gateway = self::gateway("{}", none, Rewrite::Keep, slow).await;
+    let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let statuses = futures_util::future::join_all((0..5).map(|_| gateway.status(get))).await;
+    assert_eq!(statuses.iter().filter(|status| *status == "503").count(), 3, "{statuses:?}");
 }

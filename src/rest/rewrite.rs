@@ -9,6 +9,7 @@ use crate::{
     error::{Error, ErrorKind},
     exchange::Exchange,
     percent::unescape,
+    upstream::headers::{is_hop_by_hop, nominated},
 };
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -87,12 +88,11 @@ impl Rewrite {
             Self::Keep if uri.authority().is_none() => return Ok((uri.clone(), None)),
             Self::Keep => (target.to_owned(), None),
             Self::Strip(prefix) => {
-                let is_there = |(wanted, segment): (&Box<str>, &str)| {
+                let is_there = |wanted: &str, segment: &str| {
                     let name = segment.split(';').next().unwrap_or_default();
-                    wanted.starts_with('{') || unescape(name) == **wanted
+                    wanted.starts_with('{') || unescape(name) == *wanted
                 };
-                let common =
-                    prefix.iter().zip(segments(path)).take_while(|(wanted, segment)| is_there((wanted, segment))).count();
+                let common = prefix.iter().zip(segments(path)).take_while(|(wanted, segment)| is_there(wanted, segment)).count();
                 let (prefix, rest) = path.split_at(if common == prefix.len() { end_of(path, common) } else { 0 });
                 if prefix.is_empty() {
                     return Self::Keep.target(uri);
@@ -139,8 +139,7 @@ fn end_of(path: &str, count: usize) -> usize {
 pub fn request_headers(exchange: &Exchange, prefix: Option<HeaderValue>) -> HeaderMap {
     let client = &exchange.headers;
     let mut headers = HeaderMap::with_capacity(client.len() + 8);
-    let nominated =
-        client.get(header::CONNECTION).is_some().then(|| crate::upstream::headers::nominated(client)).unwrap_or_default();
+    let nominated = nominated(client);
     for (name, value) in client {
         let is_ours = !exchange.is_peer_trusted && is_forwarding(name);
         if !(is_dropped(name) || is_ours || nominated.contains(name)) {
@@ -197,8 +196,7 @@ fn is_forwarding(name: &HeaderName) -> bool {
 
 /// What is for us alone, or is made anew for the next connection.
 fn is_dropped(name: &HeaderName) -> bool {
-    crate::upstream::headers::is_hop_by_hop(name)
-        || matches!(name.as_str(), "content-length" | "expect" | "x-request-id" | "host")
+    is_hop_by_hop(name) || matches!(name.as_str(), "content-length" | "expect" | "x-request-id" | "host")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 use std::{
     convert::Infallible,
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -21,10 +22,12 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::futures::OwnedNotified,
     time::{Sleep, sleep, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::drain::{Phase, Phases};
 use crate::{body::Body, exchange::Peer};
@@ -72,15 +75,41 @@ impl Default for Protocols {
     }
 }
 
-/// Serves one connection to its end.
-pub async fn run<H, F>(stream: TcpStream, peer: Peer, handler: H, protocols: Arc<Protocols>, phases: Arc<Phases>)
+/// What all connections of a server share.
+pub type Shared = (Arc<Protocols>, Arc<Phases>);
+
+/// Serves one connection to its end; its first bytes tell which HTTP it speaks.
+pub async fn plain<H, F>(stream: TcpStream, address: SocketAddr, handler: H, shared: Shared)
 where
-    H: Fn(Peer, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    H: Fn(Peer, Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     // Answers are written whole; waiting for more only delays them.
     let _ = stream.set_nodelay(true);
     let Ok(Some(is_http2)) = timeout(FIRST_HEAD, speaks_http2(&stream)).await else { return };
+    let peer = Peer { address, is_tls: false };
+    run((stream, is_http2), peer, handler, shared).await;
+}
+
+/// Serves one connection over TLS, whose handshake tells which HTTP it speaks.
+pub async fn encrypted<H, F>(stream: TcpStream, address: SocketAddr, handler: H, shared: Shared, tls: TlsAcceptor)
+where
+    H: Fn(Peer, Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let _ = stream.set_nodelay(true);
+    let Ok(Ok(stream)) = timeout(FIRST_HEAD, tls.accept(stream)).await else { return };
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let peer = Peer { address, is_tls: true };
+    run((stream, is_http2), peer, handler, shared).await;
+}
+
+async fn run<S, H, F>((stream, is_http2): (S, bool), peer: Peer, handler: H, (protocols, phases): Shared)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Fn(Peer, Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
     let was_asked = Arc::new(AtomicBool::new(is_http2));
     let service = {
         let (was_asked, phases) = (was_asked.clone(), phases.clone());
@@ -129,8 +158,9 @@ trait Connection: Future {
     fn finish(self: Pin<&mut Self>);
 }
 
-impl<S> Connection for http1::UpgradeableConnection<TokioIo<TcpStream>, S>
+impl<I, S> Connection for http1::UpgradeableConnection<TokioIo<I>, S>
 where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService<Incoming, ResBody = Body>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
@@ -139,8 +169,9 @@ where
     }
 }
 
-impl<S> Connection for http2::Connection<TokioIo<TcpStream>, S, TokioExecutor>
+impl<I, S> Connection for http2::Connection<TokioIo<I>, S, TokioExecutor>
 where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService<Incoming, ResBody = Body>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     S::Future: Send + 'static,

@@ -17,13 +17,14 @@ use std::{
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     connection::Protocols,
     drain::{Phase, Phases},
 };
-use crate::{body::Body, exchange::Peer};
+use crate::{body::Body, exchange::Peer, telemetry::metrics::Metrics};
 
 /// How long the accept loop rests when the system refuses it a socket (no file descriptors, no memory).
 const REST: Duration = Duration::from_millis(20);
@@ -39,21 +40,39 @@ pub struct Drain {
     pub limit: Duration,
 }
 
+/// What clients connect to.
+pub struct Front {
+    /// The socket.
+    pub listener: TcpListener,
+    /// TLS, unless it is plain.
+    pub tls: Option<TlsAcceptor>,
+    /// Where connections are counted.
+    pub metrics: Arc<Metrics>,
+}
+
 /// Serves a listener until it is told to stop and its requests are answered.
 ///
 /// # Errors
 /// When the listener cannot be used at all.
-pub async fn serve<H, F>(listener: TcpListener, handler: H, drain: Drain) -> io::Result<()>
+pub async fn serve<H, F>(front: Front, handler: H, drain: Drain) -> io::Result<()>
 where
     H: Fn(Peer, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
+    let Front { listener, tls, metrics } = front;
     let connections = TaskTracker::new();
     let protocols = Arc::new(Protocols::default());
     let phases = Phases::new();
     let take = |stream: TcpStream, address: SocketAddr| {
-        let peer = Peer { address, is_tls: false };
-        connections.spawn(connection::run(stream, peer, handler.clone(), protocols.clone(), phases.clone()));
+        let (shared, open) = ((protocols.clone(), phases.clone()), metrics.connection());
+        let (handler, tls) = (handler.clone(), tls.clone());
+        connections.spawn(async move {
+            match tls {
+                None => connection::plain(stream, address, handler, shared).await,
+                Some(tls) => connection::encrypted(stream, address, handler, shared, tls).await,
+            }
+            drop(open);
+        });
     };
     loop {
         tokio::select! {

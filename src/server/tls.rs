@@ -1,11 +1,22 @@
 //! TLS towards clients.
 //!
-//! Relied on by `server`; configured by `tls:`.
+//! Relied on by `server`; configured by `tls:`. Spec: <https://www.rfc-editor.org/rfc/rfc8446>
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        client::verify_server_name,
+        crypto::aws_lc_rs::default_provider,
+        pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+        server::{ClientHello, ParsedCertificate, ResolvesServerCert},
+        sign::CertifiedKey,
+    },
+};
 
 /// HTTPS on the listening address. Without this block it speaks plain HTTP.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,4 +34,46 @@ pub struct CertificateConfig {
     pub cert: PathBuf,
     /// A PEM file with the private key.
     pub key: PathBuf,
+}
+
+/// TLS 1.2 and 1.3 with these certificates; HTTP/2 and HTTP/1.1 are offered.
+///
+/// # Errors
+/// Says which file cannot be used.
+pub fn acceptor(config: &TlsConfig) -> Result<TlsAcceptor, String> {
+    let keys = config.certificates.iter().map(certified).collect::<Result<Vec<_>, _>>()?;
+    if keys.is_empty() {
+        return Err("tls: there is no certificate".into());
+    }
+    let mut tls = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Certificates(keys)));
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(tls)))
+}
+
+fn certified(config: &CertificateConfig) -> Result<Arc<CertifiedKey>, String> {
+    let CertificateConfig { cert, key } = config;
+    let chain = CertificateDer::pem_file_iter(cert).and_then(|chain| chain.collect::<Result<Vec<_>, _>>());
+    let chain = chain.map_err(|error| format!("{}: {error}", cert.display()))?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("{}: {error}", key.display()))?;
+    let certified = CertifiedKey::from_der(chain, secret, &default_provider());
+    certified.map(Arc::new).map_err(|error| format!("{} with {}: {error}", cert.display(), key.display()))
+}
+
+/// All certificates; the first one is for those who ask for none of the names.
+#[derive(Debug)]
+struct Certificates(Vec<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name().and_then(|name| ServerName::try_from(name).ok());
+        let is_for = |key: &&Arc<CertifiedKey>| {
+            let own = key.cert.first().and_then(|certificate| ParsedCertificate::try_from(certificate).ok());
+            own.zip(name.as_ref()).is_some_and(|(own, name)| verify_server_name(&own, name).is_ok())
+        };
+        self.0.iter().find(is_for).or(self.0.first()).cloned()
+    }
 }
