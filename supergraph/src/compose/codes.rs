@@ -2,6 +2,10 @@
 //!
 //! The level of a hint comes from here; `docs/composition-codes.md` is generated from it by a test.
 
+mod errors;
+
+pub use errors::ERRORS;
+
 use crate::diagnostics::Level;
 
 /// The level of a hint.
