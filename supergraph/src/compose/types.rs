@@ -23,6 +23,9 @@ pub(crate) struct TypeSource<'t> {
     pub location: Option<SourceSpan>,
 }
 
+/// The default that one subgraph gives an element, and where it stands.
+pub(crate) type DefaultSource<'t> = (Graph, Option<&'t Node<Value>>, Option<SourceSpan>);
+
 /// What kind of element has the type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Element {
@@ -104,7 +107,7 @@ impl Merger<'_> {
         &mut self,
         element: Element,
         coordinate: &dyn Fn() -> String,
-        given: &[(Graph, Option<&Node<Value>>, Option<SourceSpan>)],
+        given: &[DefaultSource<'_>],
     ) -> Option<Node<Value>> {
         let first = given.iter().find_map(|(_, default, _)| *default)?;
         let all_have_one = given.iter().all(|(_, default, _)| default.is_some());
