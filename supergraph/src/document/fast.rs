@@ -28,6 +28,7 @@ pub fn parse(text: &str) -> Option<Document> {
 }
 
 type Description = Option<Node<str>>;
+type ObjectParts = (Name, Vec<Name>, DirectiveList, Vec<Node<FieldDefinition>>);
 
 struct Parser<'a> {
     tokens: Tokens<'a>,
@@ -237,7 +238,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Name, interfaces, directives and fields of an object type or interface.
-    fn object(&mut self) -> Option<(Name, Vec<Name>, DirectiveList, Vec<Node<FieldDefinition>>)> {
+    fn object(&mut self) -> Option<ObjectParts> {
         let name = self.name()?;
         let interfaces = if self.accept_keyword("implements")? { self.names(b'&')? } else { Vec::new() };
         let directives = self.directives()?;
