@@ -64,7 +64,12 @@ impl<'a> Merger<'a> {
         self.subgraphs.get(graph)?.schema.directive_definitions.get(name).map(|definition| definition.as_ref())
     }
 
+    /// Contexts of different subgraphs are different ones, whatever their names.
     fn is_same(&self, graph: Graph, directive: &Directive, other_graph: Graph, other: &Directive) -> bool {
+        let federation = self.features.federation.get(&directive.name);
+        if graph != other_graph && federation.is_some_and(|federation| federation.name == "context") {
+            return false;
+        }
         let ours = (directive, self.definition(graph, &directive.name));
         values::same_application(ours, (other, self.definition(other_graph, &other.name)))
     }
