@@ -50,11 +50,6 @@ impl Guards {
         self.all_of(both)
     }
 
-    /// Whether it has no alternatives: one conjunction.
-    pub fn is_plain(&self, guard: Guard) -> bool {
-        self.get(guard).any.len() == 1
-    }
-
     /// Either of them; never stronger than that, and exact (an operation's size bounds it).
     pub fn or(&mut self, a: Guard, b: Guard) -> Guard {
         if a == b || a == ALWAYS {

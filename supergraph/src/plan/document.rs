@@ -16,13 +16,15 @@ use crate::model::{TypeKind, TypeRef};
 use apollo_compiler::Name;
 use std::fmt::Write as _;
 
-/// An internal alias in a subgraph's answer, and what it stands for.
+/// What has to be changed in a subgraph's answer before it is merged; the executor's reads do so by themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rename {
-    /// Response keys from the top of the answer (of the entity, in an entity fetch) to the alias.
+    /// Response keys from the top of the answer (of the entity, in an entity fetch) to the alias or value.
     pub path: Vec<String>,
-    /// The key in the merged answer.
+    /// The key in the merged answer, or the value.
     pub to: String,
+    /// Whether a value is set: the only possible type of an interface object.
+    pub is_value: bool,
 }
 
 /// The printed selection set of one fetch.
@@ -66,14 +68,14 @@ struct Scope {
 }
 
 /// One field as it is printed: a pick for some of its types, under a response key.
-struct Unit<'d> {
-    slot: usize,
-    slot_draft: &'d SlotDraft,
-    pick: &'d Pick,
-    types: Vec<TypeId>,
-    key: String,
+pub(super) struct Unit<'d> {
+    pub slot: usize,
+    pub slot_draft: &'d SlotDraft,
+    pub pick: &'d Pick,
+    pub types: Vec<TypeId>,
+    pub key: String,
     /// Already printed at the top.
-    is_plain: bool,
+    pub is_plain: bool,
 }
 
 impl<'d> Documents<'d, '_> {
@@ -168,7 +170,7 @@ impl<'d> Documents<'d, '_> {
         let shared: Vec<bool> = units.iter().map(|unit| units.iter().filter(|other| other.key == unit.key).count() > 1).collect();
         let mut printed: Vec<Option<String>> = Vec::with_capacity(units.len());
         for (unit, is_shared) in units.iter().zip(&shared) {
-            let line = self.unit(unit, *is_shared, (visit, subgraph), known, fields, gathered);
+            let line = self.unit((unit, *is_shared), (visit, subgraph), known, fields, gathered);
             printed.push(Some(line));
         }
         for (unit, line) in units.iter().zip(&mut printed) {
@@ -279,79 +281,15 @@ impl<'d> Documents<'d, '_> {
     }
 
     /// The type of a slot's field on an object type in a subgraph.
-    fn type_in(&self, object: TypeId, subgraph: SubgraphId, slot: &SlotDraft) -> Option<TypeRef> {
+    pub fn type_in(&self, object: TypeId, subgraph: SubgraphId, slot: &SlotDraft) -> Option<TypeRef> {
         let call = self.selections.call(slot.signature)?;
         self.options.field(object, subgraph, &call.name).map(|at| at.ty)
-    }
-
-    /// Gives an alias to every unit that cannot stand beside an earlier one with the same key.
-    fn resolve_conflicts(&self, units: &mut [Unit<'_>], visit: &VisitDraft, subgraph: SubgraphId) {
-        let layout = self.draft.layouts.get(visit.layout);
-        for index in 1..units.len() {
-            let (before, rest) = units.split_at_mut(index);
-            let Some(unit) = rest.first_mut() else { continue };
-            let mut number = 0;
-            while before.iter().any(|other| other.key == unit.key && !self.can_merge(other, unit, subgraph))
-                || (number > 0 && layout.is_some_and(|layout| layout.slots.iter().any(|slot| slot.key == unit.key)))
-            {
-                number += 1;
-                unit.key = format!("_{}_{number}", unit.slot_draft.key);
-            }
-        }
-    }
-
-    fn can_merge(&self, first: &Unit<'_>, second: &Unit<'_>, subgraph: SubgraphId) -> bool {
-        let types = (
-            first.types.first().and_then(|id| self.type_in(*id, subgraph, first.slot_draft)),
-            second.types.first().and_then(|id| self.type_in(*id, subgraph, second.slot_draft)),
-        );
-        self.same_shape(types, (first.pick.below, second.pick.below), subgraph)
-    }
-
-    /// Whether two fields with one response key have answers of the same shape, here and below.
-    fn same_shape(
-        &self,
-        types: (Option<TypeRef>, Option<TypeRef>),
-        below: (Option<usize>, Option<usize>),
-        subgraph: SubgraphId,
-    ) -> bool {
-        let (Some(first), Some(second)) = types else { return false };
-        let (first_visit, second_visit) = match below {
-            (None, None) => return first == second,
-            (Some(first), Some(second)) => (self.draft.visits.get(first), self.draft.visits.get(second)),
-            _ => return false,
-        };
-        if first.wrap != second.wrap {
-            return false;
-        }
-        let (Some(first), Some(second)) = (first_visit, second_visit) else { return false };
-        if std::ptr::eq(first, second) {
-            return true;
-        }
-        first.picks.iter().all(|((slot, _), pick)| {
-            second.picks.iter().all(|((other_slot, _), other)| {
-                let slots = (self.slot(first.layout, *slot), self.slot(second.layout, *other_slot));
-                let (Some(slot), Some(other_slot)) = slots else { return false };
-                slot.key != other_slot.key
-                    || pick.types.iter().all(|id| {
-                        other.types.iter().all(|other_id| {
-                            let types = (self.type_in(*id, subgraph, slot), self.type_in(*other_id, subgraph, other_slot));
-                            self.same_shape(types, (pick.below, other.below), subgraph)
-                        })
-                    })
-            })
-        })
-    }
-
-    fn slot(&self, layout: usize, slot: usize) -> Option<&'d SlotDraft> {
-        self.draft.layouts.get(layout)?.slots.get(slot)
     }
 
     /// Prints one field with what is below it, and notes how it is read.
     fn unit(
         &mut self,
-        unit: &Unit<'d>,
-        is_shared: bool,
+        (unit, is_shared): (&Unit<'d>, bool),
         (visit, subgraph): (&VisitDraft, SubgraphId),
         known: Guard,
         fields: &mut Vec<ReadField>,
@@ -372,7 +310,8 @@ impl<'d> Documents<'d, '_> {
             Some(below) => ReadValue::Object(self.selection_set(below, subgraph, &mut body, gathered)),
         };
         if unit.key != unit.slot_draft.key {
-            gathered.renames.push(Rename { path: gathered.path.clone(), to: unit.slot_draft.key.clone() });
+            let to = unit.slot_draft.key.clone();
+            gathered.renames.push(Rename { path: gathered.path.clone(), to, is_value: false });
         }
         gathered.path.pop();
         let read = ReadField {
@@ -449,6 +388,13 @@ impl<'d> Documents<'d, '_> {
         }
         text.push_str(" }");
         let object_type = if is_abstract || is_interface_object { None } else { Some(ty) };
+        let possible = self.draft.layouts.get(visit.layout).map_or(&[][..], |layout| layout.types.as_slice());
+        if let (true, [only]) = (is_interface_object, possible) {
+            let mut path = gathered.path.clone();
+            path.push("__typename".to_owned());
+            let to = self.options.supergraph.get_type(*only).name.to_string();
+            gathered.renames.push(Rename { path, to, is_value: true });
+        }
         let typename = typename.then(|| "__typename".into());
         self.reads.push(Read { layout: LayoutId::new(visit.layout), typename, object_type, fields })
     }

@@ -214,5 +214,11 @@ fn input_rewrites(ready: &Ready<'_, '_>, layout: usize, arrivals: &[(ArrivalDraf
 }
 
 fn output_rewrites(renames: &[Rename]) -> Vec<Value> {
-    renames.iter().map(|rename| json!({ "kind": "KeyRenamer", "path": rename.path, "renameKeyTo": rename.to })).collect()
+    renames
+        .iter()
+        .map(|rename| match rename.is_value {
+            true => json!({ "kind": "ValueSetter", "path": rename.path, "setValueTo": rename.to }),
+            false => json!({ "kind": "KeyRenamer", "path": rename.path, "renameKeyTo": rename.to }),
+        })
+        .collect()
 }

@@ -12,6 +12,7 @@ mod document;
 mod fetches;
 mod introspect;
 mod json;
+mod merging;
 pub mod operation;
 mod options;
 mod passes;
@@ -49,15 +50,21 @@ pub enum PlanError {
     TooDeep,
     /// The operation has too many fields once its fragments are spread.
     TooLarge,
+    /// A field with arguments from a context (`@fromContext`), which is not planned.
+    Context(Box<str>),
 }
 
 impl std::fmt::Display for PlanError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
+        let text = match self {
             Self::NoRoot => "the schema does not support this kind of operation",
             Self::TooDeep => "the operation is nested too deep to be planned",
             Self::TooLarge => "the operation selects too many fields to be planned",
-        })
+            Self::Context(field) => {
+                return write!(formatter, "the field {field} takes arguments from a context, which is not supported");
+            }
+        };
+        formatter.write_str(text)
     }
 }
 
@@ -108,6 +115,7 @@ fn run<T>(
     let options = Options { supergraph, tables, labels: &options.labels };
     let mut selections = Selections::new(supergraph, operation.lists.clone());
     let set = selections.collect_root(root, operation.root)?;
+    selections.refuse_contexts(&options)?;
     let mut chooser = Chooser::new(options, &mut selections);
     let mut drafter = Drafter::new(&mut chooser, set);
     if operation.kind == OperationKind::Mutation {

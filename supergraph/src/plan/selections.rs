@@ -11,6 +11,7 @@
 use super::PlanError;
 use super::condition::{ALWAYS, Guard, Guards};
 use super::operation::{ListId, Lists, MAX_DEPTH, Raw, RawField};
+use super::options::Options;
 use crate::ids::TypeId;
 use crate::model::Supergraph;
 use crate::model::field_set::FieldSet;
@@ -174,6 +175,27 @@ impl<'a> Selections<'a> {
         self.collect(root, vec![(list, ALWAYS)])
     }
 
+    /// Refuses fields that every subgraph resolves with arguments from a context only.
+    ///
+    /// # Errors
+    /// The first such field.
+    pub fn refuse_contexts(&self, options: &Options<'_>) -> Result<(), PlanError> {
+        if self.supergraph.contexts.is_empty() {
+            return Ok(());
+        }
+        for field in self.sets.iter().flat_map(|set| &set.fields) {
+            for id in self.types(field.types).iter() {
+                let subgraphs = self.supergraph.all_subgraphs();
+                let resolved: Vec<_> =
+                    subgraphs.iter().filter_map(|subgraph| options.resolved(id, subgraph, &field.name)).collect();
+                if !resolved.is_empty() && resolved.iter().all(|at| !at.context_arguments.is_empty()) {
+                    return Err(PlanError::Context(field.name.as_str().into()));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The selection set of a field set on objects of one type; the same field set is collected once.
     pub fn field_set(&mut self, set: &Arc<FieldSet>, on: TypeId) -> Result<SetId, PlanError> {
         let key = (Arc::as_ptr(set) as usize, on);
@@ -294,7 +316,7 @@ impl<'a> Selections<'a> {
         for (key, list) in appearances {
             for (types, chosen) in self.groups(&list) {
                 let members: Vec<&Appearance> = chosen.iter().filter_map(|index| list.get(*index)).collect();
-                if let Some(field) = self.merge_group(named, &key, types, &members, open, depth) {
+                if let Some(field) = self.merge_group((named, &key), types, &members, open, depth) {
                     fields.push(field);
                 }
             }
@@ -329,8 +351,7 @@ impl<'a> Selections<'a> {
 
     fn merge_group(
         &mut self,
-        parent: TypeId,
-        key: &Name,
+        (parent, key): (TypeId, &Name),
         types: TypesId,
         members: &[&Appearance],
         open: &mut Vec<Open>,

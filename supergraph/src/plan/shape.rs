@@ -163,6 +163,11 @@ impl TypeSet {
         self.0.iter().copied()
     }
 
+    /// The types in order of their ids.
+    pub fn as_slice(&self) -> &[TypeId] {
+        &self.0
+    }
+
     /// Number of types.
     pub fn len(&self) -> usize {
         self.0.len()

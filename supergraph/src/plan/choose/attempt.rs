@@ -40,6 +40,9 @@ pub(super) struct Attempt<'c, 'a, 's> {
     wanted: Vec<usize>,
 }
 
+/// A field with the visits that give it, the doors that they open below, and the classes for which it is so.
+type Group = (usize, Vec<usize>, Vec<Door>, Vec<usize>);
+
 /// A client field with a selection below: class and index.
 type Pending = (usize, usize);
 
@@ -223,7 +226,7 @@ impl Attempt<'_, '_, '_> {
 
     /// Solves the selection sets below, once per group of classes with the same doors.
     fn descend(&mut self, pending: &[Pending]) -> Result<(), PlanError> {
-        let mut groups: Vec<(usize, Vec<usize>, Vec<Door>, Vec<usize>)> = Vec::new();
+        let mut groups: Vec<Group> = Vec::new();
         for (class, field) in pending {
             let (visits, doors) = self.doors_below(*class, self.set, *field);
             if doors.is_empty() {

@@ -14,11 +14,15 @@ use apollo_compiler::Name;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
 
+/// A key of a subgraph and how its representations name the type.
+type Entrance = (SubgraphId, Naming, SetId);
+
+/// A field of a subgraph and what it requires.
+type Requirement = (SubgraphId, Name, SetId);
+
 /// What can be reached for objects of one type.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reach {
-    /// Per subgraph: stage of the first door.
-    doors: Vec<Stage>,
     /// Per subgraph: stage and way of the first entity visit.
     entries: Vec<(Stage, Option<(Naming, SetId)>)>,
     /// Stage of required fields, by name and subgraph.
@@ -30,11 +34,6 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    /// Stage at which the subgraph is there, by a door or a key.
-    pub fn stage(&self, subgraph: SubgraphId) -> Stage {
-        self.doors.get(subgraph.index()).copied().unwrap_or(NEVER).min(self.entry(subgraph).0)
-    }
-
     /// Stage and way of an entity visit.
     pub fn entry(&self, subgraph: SubgraphId) -> (Stage, Option<(Naming, SetId)>) {
         self.entries.get(subgraph.index()).copied().unwrap_or((NEVER, None))
@@ -87,17 +86,8 @@ impl Chooser<'_, '_> {
 
     fn fixpoint(&mut self, object: TypeId, doors: &Rc<[Door]>, names: FxHashSet<Name>) -> Result<Reach, PlanError> {
         let count = self.options.supergraph.subgraphs.len();
-        let mut reach = Reach {
-            doors: vec![NEVER; count],
-            entries: vec![(NEVER, None); count],
-            required: FxHashMap::default(),
-            known: NEVER,
-            names,
-        };
+        let mut reach = Reach { entries: vec![(NEVER, None); count], required: FxHashMap::default(), known: NEVER, names };
         for door in doors.iter().filter(|door| self.opens(door, object)) {
-            if let Some(stage) = reach.doors.get_mut(door.subgraph.index()) {
-                *stage = door.stage.min(*stage);
-            }
             if self.tells_type(door, object) {
                 reach.known = reach.known.min(door.stage);
             }
@@ -122,7 +112,7 @@ impl Chooser<'_, '_> {
         let Some(exists) = exists else { return Ok(reach) };
         // Each round that changes something brings at least one subgraph or field closer; the bound only guards against bugs.
         for _ in 0..(2 * (keys.len() + requirements.len()) + 2) {
-            if !self.round(object, doors, exists, &keys, &requirements, &mut reach)? {
+            if !self.round(object, doors, exists, (&keys, &requirements), &mut reach)? {
                 break;
             }
         }
@@ -135,8 +125,7 @@ impl Chooser<'_, '_> {
         object: TypeId,
         doors: &Rc<[Door]>,
         exists: Stage,
-        keys: &[(SubgraphId, Naming, SetId)],
-        requirements: &[(SubgraphId, Name, SetId)],
+        (keys, requirements): (&[Entrance], &[Requirement]),
         reach: &mut Reach,
     ) -> Result<bool, PlanError> {
         let mut changed = false;
@@ -227,7 +216,7 @@ impl Chooser<'_, '_> {
     }
 
     /// Keys of the type in every subgraph.
-    fn keys(&mut self, object: TypeId, known: bool) -> Result<Vec<(SubgraphId, Naming, SetId)>, PlanError> {
+    fn keys(&mut self, object: TypeId, known: bool) -> Result<Vec<Entrance>, PlanError> {
         let mut keys = Vec::new();
         for subgraph in self.options.supergraph.all_subgraphs().iter() {
             for (naming, key) in self.options.entries(object, subgraph, known) {
@@ -238,7 +227,7 @@ impl Chooser<'_, '_> {
     }
 
     /// Requirements of the named fields in every subgraph.
-    fn requirements(&mut self, object: TypeId, names: &FxHashSet<Name>) -> Result<Vec<(SubgraphId, Name, SetId)>, PlanError> {
+    fn requirements(&mut self, object: TypeId, names: &FxHashSet<Name>) -> Result<Vec<Requirement>, PlanError> {
         let mut found = Vec::new();
         let mut names: Vec<&Name> = names.iter().collect();
         names.sort_unstable();
