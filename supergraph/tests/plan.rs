@@ -75,12 +75,8 @@ fn sources(case: &Path) -> Vec<Source> {
 /// needed, since only operations are validated.
 fn schema(sdl: &str) -> Valid<Schema> {
     let own = Schema::parse(sdl, "subgraph").unwrap_or_else(|errors| errors.partial);
-    let entities: Vec<&str> = own
-        .types
-        .iter()
-        .filter(|(_, ty)| ty.is_object() && ty.directives().has("key"))
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let entities: Vec<&str> =
+        own.types.iter().filter(|(_, ty)| ty.is_object() && ty.directives().has("key")).map(|(name, _)| name.as_str()).collect();
     let mut text = sdl.to_owned();
     if !entities.is_empty() {
         text.push_str("\nscalar _Any\nunion _Entity = ");
