@@ -33,6 +33,9 @@ use crate::{
 /// The first pause after a subgraph could not be asked; it doubles up to the poll interval.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
+/// What is said of a subgraph until it was asked for the first time.
+const NOT_ASKED: &str = "its schema has not been asked for yet";
+
 /// Keeps a snapshot up to date.
 pub struct Reload {
     given: Given,
@@ -57,7 +60,7 @@ impl Reload {
     /// The configuration, or the ready supergraph, cannot be used.
     pub async fn start(given: Given, config: Config, foundation: Arc<Foundation>) -> Result<Self, String> {
         let snapshot = Snapshot::build(&config, None, &foundation)?;
-        let waiting = || Failure::new(vec!["its schema has not been asked for yet".to_owned()], None);
+        let waiting = || Failure::new(vec![NOT_ASKED.to_owned()], None);
         let subgraphs = config.subgraphs.keys().filter(|_| config.supergraph.schema.is_none());
         let status = Status {
             is_graph_wanted: config.has_graph(),
@@ -268,7 +271,9 @@ impl Reload {
             (name.clone(), failure)
         };
         let now = failures.iter().map(failure).collect();
-        for name in earlier.keys().filter(|name| !failures.iter().any(|(failed, _)| failed == *name)) {
+        let is_down = |name: &String| failures.iter().any(|(failed, _)| failed == name);
+        let was_down = earlier.iter().filter(|(_, failure)| failure.errors != [NOT_ASKED]).map(|(name, _)| name);
+        for name in was_down.filter(|name| !is_down(name)) {
             tracing::info!(subgraph = name, "the schema of the subgraph can be had again");
         }
         self.update(|status| status.subgraphs = now);

@@ -13,6 +13,9 @@ use crate::{
     upstream::{UpstreamConfig, discovery::EndpointConfig, headers::Rules},
 };
 
+/// Specifications whose directives guard fields. A graph that relies on them is not served without.
+const GUARDS: [&str; 3] = ["authenticated", "requiresScopes", "policy"];
+
 /// The endpoint; without a supergraph it says that there is none.
 pub fn endpoint(builder: &mut Builder<'_>, supergraph: Option<Arc<model::Supergraph>>) -> Result<Endpoint, String> {
     let config = builder.config;
@@ -25,6 +28,9 @@ pub fn endpoint(builder: &mut Builder<'_>, supergraph: Option<Arc<model::Supergr
     let graph = match supergraph {
         None => None,
         Some(supergraph) => {
+            if let Some(guard) = GUARDS.iter().find(|guard| supergraph.features.apollo(guard).is_some()) {
+                return Err(format!("the schema guards fields with @{guard}, which this version cannot enforce"));
+            }
             let mut subgraphs = IdVec::default();
             for (_, subgraph) in supergraph.subgraphs.iter() {
                 let name = &subgraph.name;

@@ -2,6 +2,8 @@
 //!
 //! Access-log lines are not written here but by `pipeline::access_log`. Secrets never reach a log: nobody logs header values.
 
+use std::io::IsTerminal as _;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
@@ -51,7 +53,7 @@ where
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
     Ok(match form {
         Form::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).into(),
-        Form::Text => builder.compact().into(),
+        Form::Text => builder.compact().with_ansi(std::io::stderr().is_terminal()).into(),
     })
 }
 
