@@ -126,7 +126,6 @@ fn request(
         drafts.iter().flat_map(|(_, draft)| &draft.after).filter_map(|index| numbers.get(*index).copied()).collect();
     after.sort_unstable();
     after.dedup();
-    let layout_of = |draft: &FetchDraft| ready.draft.visits.get(draft.visit).map_or(0, |visit| visit.layout);
     let operation_name = ready.operation.name.as_ref().map(|name| {
         let subgraph = &ready.options.supergraph.subgraph(first.subgraph).name;
         let subgraph: String = subgraph.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
@@ -137,41 +136,11 @@ fn request(
     let (selection, target, explained) = if first.arrivals.is_empty() {
         let body = documents.body(first_index, &[], first.guard)?;
         variables.extend(body.variables);
-        let layout = layout_of(first);
+        let layout = ready.layout_of(first);
         let target = Target::Root { layout: LayoutId::new(layout), read: body.read };
         (body.text, target, Explained::Root { layout, renames: body.renames })
     } else {
-        let batches = batches(ready, documents, &drafts, layout_of);
-        let (mut text, is_single) = (String::from("{"), batches.len() == 1);
-        let (mut list, mut explained) = (Vec::new(), Vec::new());
-        for (number, Batch { body, members }) in batches.into_iter().enumerate() {
-            let (key, variable) = if is_single {
-                ("_entities".to_owned(), "representations".to_owned())
-            } else {
-                (format!("_e{number}"), format!("representations_{number}"))
-            };
-            let alias = if is_single { String::new() } else { format!("{key}: ") };
-            // Writing to a string cannot fail.
-            let _ = write!(text, " {alias}_entities(representations: ${variable}) {}", body.text);
-            variables.extend(body.variables);
-            let mut at = Vec::new();
-            let (mut layouts, mut arrivals) = (Vec::new(), Vec::new());
-            for member in members {
-                let condition = if drafts.len() > 1 { conditions.get(member.guard) } else { None };
-                layouts.push(member.layout);
-                for (arrival, fields) in &member.arrivals {
-                    at.push(position(ready, &member, arrival, fields.clone(), condition));
-                }
-                // Members look alike, so the first stands for all.
-                if layouts.len() == 1 {
-                    arrivals = member.arrivals;
-                }
-            }
-            list.push(EntityBatch { key: key.into(), variable: variable.into(), at });
-            explained.push(ExplainedBatch { layouts, arrivals, renames: body.renames });
-        }
-        text.push_str(" }");
-        (text, Target::Entities(list), Explained::Entities(explained))
+        entities(ready, documents, conditions, &drafts, &mut variables)
     };
     let kind = match (&target, ready.operation.kind) {
         (Target::Root { layout, .. }, kind) if layout.index() == 0 => kind,
@@ -182,6 +151,47 @@ fn request(
     let condition = all.and_then(|guard| conditions.get(guard));
     let fetch = Fetch { subgraph: first.subgraph, kind, document, operation_name, variables, target, after, condition };
     Some((fetch, explained))
+}
+
+/// The `_entities` fields of a request.
+fn entities(
+    ready: &Ready<'_, '_>,
+    documents: &mut Documents<'_, '_>,
+    conditions: &mut Conditions<'_>,
+    drafts: &[(usize, &FetchDraft)],
+    variables: &mut Vec<Name>,
+) -> (String, Target, Explained) {
+    let batches = batches(ready, documents, drafts);
+    let (mut text, is_single) = (String::from("{"), batches.len() == 1);
+    let (mut list, mut explained) = (Vec::new(), Vec::new());
+    for (number, Batch { body, members }) in batches.into_iter().enumerate() {
+        let (key, variable) = if is_single {
+            ("_entities".to_owned(), "representations".to_owned())
+        } else {
+            (format!("_e{number}"), format!("representations_{number}"))
+        };
+        let alias = if is_single { String::new() } else { format!("{key}: ") };
+        // Writing to a string cannot fail.
+        let _ = write!(text, " {alias}_entities(representations: ${variable}) {}", body.text);
+        variables.extend(body.variables);
+        let mut at = Vec::new();
+        let (mut layouts, mut arrivals) = (Vec::new(), Vec::new());
+        for member in members {
+            let condition = if drafts.len() > 1 { conditions.get(member.guard) } else { None };
+            layouts.push(member.layout);
+            for (arrival, fields) in &member.arrivals {
+                at.push(position(ready, &member, arrival, fields.clone(), condition));
+            }
+            // Members look alike, so the first stands for all.
+            if layouts.len() == 1 {
+                arrivals = member.arrivals;
+            }
+        }
+        list.push(EntityBatch { key: key.into(), variable: variable.into(), at });
+        explained.push(ExplainedBatch { layouts, arrivals, renames: body.renames });
+    }
+    text.push_str(" }");
+    (text, Target::Entities(list), Explained::Entities(explained))
 }
 
 /// An `_entities` field and the fetches that share it.
@@ -199,16 +209,11 @@ struct Member {
 }
 
 /// One `_entities` field per selection set and representation.
-fn batches(
-    ready: &Ready<'_, '_>,
-    documents: &mut Documents<'_, '_>,
-    drafts: &[(usize, &FetchDraft)],
-    layout_of: impl Fn(&FetchDraft) -> usize,
-) -> Vec<Batch> {
+fn batches(ready: &Ready<'_, '_>, documents: &mut Documents<'_, '_>, drafts: &[(usize, &FetchDraft)]) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let known = |draft: &FetchDraft| if drafts.len() == 1 { draft.guard } else { ALWAYS };
     for (index, draft) in drafts {
-        let layout = layout_of(draft);
+        let layout = ready.layout_of(draft);
         for part in ready.parts(draft) {
             let Some(body) = documents.body(*index, &part, known(draft)) else { continue };
             add_batch(ready, &mut batches, (layout, draft.guard), part, body);
@@ -247,6 +252,11 @@ fn add_batch(
 }
 
 impl Ready<'_, '_> {
+    /// The layout whose objects a fetch fills.
+    fn layout_of(&self, fetch: &FetchDraft) -> usize {
+        self.draft.visits.get(fetch.visit).map_or(0, |visit| visit.layout)
+    }
+
     /// Arrivals of a fetch that can share an `_entities` field. A subgraph that knows only the interface object cannot tell types
     /// apart, so types of which different required fields are asked go separately.
     fn parts(&self, fetch: &FetchDraft) -> Vec<Vec<ArrivalDraft>> {
