@@ -31,6 +31,7 @@ struct Planner {
 }
 
 /// An operation and what comes with it.
+#[derive(Clone, Copy)]
 struct Request<'a> {
     document: &'a str,
     name: Option<&'a str>,
@@ -124,6 +125,7 @@ impl Planner {
             let errors = failed.errors.iter().map(|error| error.error.to_string());
             errors.flat_map(|message| complaint("GRAPHQL_VALIDATION_FAILED", message)).collect::<Vec<_>>()
         })?;
+        let request = &Request { name: chosen(&document, request.name), ..*request };
         let operation = Operation::new(&self.supergraph, &document, request.name).map_err(|error| match error {
             OperationError::NotFound => {
                 let message = "there is no such operation, or a name must tell which is meant";
@@ -149,6 +151,13 @@ impl Planner {
             .map(|_| ())
             .map_err(|error| error.message().to_string())
     }
+}
+
+/// The operation that is meant: unlike a server, which must not guess, the command takes the document's first when none is named.
+fn chosen<'a>(document: &'a ExecutableDocument, name: Option<&'a str>) -> Option<&'a str> {
+    let operations = &document.operations;
+    let first = || operations.named.keys().next().filter(|_| operations.anonymous.is_none()).map(|name| name.as_str());
+    name.filter(|name| !name.is_empty()).or_else(first)
 }
 
 /// The same object in the parser's own form of JSON.
