@@ -19,11 +19,6 @@ const MAX_PARAMETERS: usize = 5;
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("src/pipeline/request_id.rs", "words", "every exchange has an id: there is nothing to configure"),
     (
-        "src/pipeline/jwks.rs",
-        "siblings",
-        "the key sets of `authentication:`: one behaviour in two files, configured by one block",
-    ),
-    (
         "src/pipeline/observe.rs",
         "siblings",
         "what `handle` does at an exchange's end: it counts, and writes the access log's line",

@@ -14,10 +14,12 @@ use jsonwebtoken::{
     Algorithm, DecodingKey,
     jwk::{AlgorithmParameters, Jwk, KeyOperations, PublicKeyUse},
 };
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::auth::config::JwksConfig;
+use crate::units::Span;
 
 /// The shortest time between two fetches that unknown key ids cause.
 pub const FORCED_INTERVAL: Duration = Duration::from_secs(30);
@@ -29,6 +31,41 @@ const LARGEST_SET: usize = 1 << 20;
 const LONGEST_MODULUS: usize = 1_366;
 /// Most keys of one set.
 const MOST_KEYS: usize = 100;
+
+/// A key set and the tokens it vouches for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct JwksConfig {
+    /// Where the set is fetched; or `file`.
+    pub url: Option<String>,
+    /// A file that holds it; or `url`.
+    pub file: Option<PathBuf>,
+    /// Accepted `iss`; empty accepts any.
+    pub issuers: Vec<String>,
+    /// Accepted `aud`; empty accepts any.
+    pub audiences: Vec<String>,
+    /// Accepted signature algorithms. The token's own word is never enough.
+    #[schemars(with = "Vec<String>")]
+    pub algorithms: Vec<jsonwebtoken::Algorithm>,
+    /// How often the set is fetched again. An unknown key id fetches it at once, within bounds.
+    pub poll_interval: Span,
+    /// How long a fetch may take.
+    pub timeout: Span,
+}
+
+impl Default for JwksConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            file: None,
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            algorithms: vec![jsonwebtoken::Algorithm::RS256, jsonwebtoken::Algorithm::ES256],
+            poll_interval: Span::seconds(600),
+            timeout: Span::seconds(5),
+        }
+    }
+}
 
 /// All key sets of the process, so that routes and reloads share what was fetched.
 #[derive(Debug, Default)]

@@ -4,11 +4,9 @@ use super::Findings;
 use crate::{
     config::Config,
     pipeline::{
-        auth::{
-            AuthenticationConfig,
-            config::{JwksConfig, Require},
-        },
+        auth::{AuthenticationConfig, config::Require},
         cors::CorsConfig,
+        jwks::JwksConfig,
         rate_limit::RateLimitConfig,
     },
     units::Span,

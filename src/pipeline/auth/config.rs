@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de};
 
-use crate::units::Span;
+use crate::{pipeline::jwks::JwksConfig, units::Span};
 
 /// How clients prove who they are. Without this block everybody is anonymous.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -107,41 +107,6 @@ impl Default for JwtConfig {
             sources: vec![TokenSource::Header { header: "Authorization".into(), prefix: "Bearer".into() }],
             claims_to_verify: vec!["exp".into()],
             leeway: Span::seconds(30),
-        }
-    }
-}
-
-/// A key set and the tokens it vouches for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct JwksConfig {
-    /// Where the set is fetched; or `file`.
-    pub url: Option<String>,
-    /// A file that holds it; or `url`.
-    pub file: Option<PathBuf>,
-    /// Accepted `iss`; empty accepts any.
-    pub issuers: Vec<String>,
-    /// Accepted `aud`; empty accepts any.
-    pub audiences: Vec<String>,
-    /// Accepted signature algorithms. The token's own word is never enough.
-    #[schemars(with = "Vec<String>")]
-    pub algorithms: Vec<jsonwebtoken::Algorithm>,
-    /// How often the set is fetched again. An unknown key id fetches it at once, within bounds.
-    pub poll_interval: Span,
-    /// How long a fetch may take.
-    pub timeout: Span,
-}
-
-impl Default for JwksConfig {
-    fn default() -> Self {
-        Self {
-            url: None,
-            file: None,
-            issuers: Vec::new(),
-            audiences: Vec::new(),
-            algorithms: vec![jsonwebtoken::Algorithm::RS256, jsonwebtoken::Algorithm::ES256],
-            poll_interval: Span::seconds(600),
-            timeout: Span::seconds(5),
         }
     }
 }

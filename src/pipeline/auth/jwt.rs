@@ -11,15 +11,10 @@ use jsonwebtoken::{Algorithm, Validation, errors::ErrorKind};
 use moka::sync::Cache;
 use serde_json::{Map, Value};
 
-use super::{
-    Refusal,
-    config::{JwksConfig, JwtConfig},
-    identity,
-    sources::Source,
-};
+use super::{Refusal, config::JwtConfig, identity, sources::Source};
 use crate::{
     exchange::{Exchange, Identity},
-    pipeline::jwks::{KeySet, KeySets, Keys},
+    pipeline::jwks::{JwksConfig, KeySet, KeySets, Keys},
 };
 
 /// Most verified tokens that are remembered.
