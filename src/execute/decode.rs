@@ -14,7 +14,7 @@ use supergraph::{
 
 use super::{
     scan::{Malformed, Scanner},
-    store::{BodyId, FailureId, ObjectId, Raw, Store, Value},
+    store::{BodyId, FailureId, Object, ObjectId, Raw, Store, Value},
     types::{TypeName, TypeNames},
 };
 
@@ -113,19 +113,33 @@ impl<'a, 's> Decoder<'a, 's> {
         let row = self.store.object(object);
         while is_open {
             match fields.take(&mut self.scan, row.concrete)? {
-                Some(field) => {
-                    let place = self.store.slot(&row, field.slot);
-                    let old = self.store.get(place);
-                    let new = self.value(field, 0, old)?;
-                    self.store.set(place, new);
-                }
-                None => {
-                    self.scan.value()?;
-                }
+                Some(field) if field.types.is_some() && row.concrete.is_none() => self.each(read, &field.key, &row)?,
+                Some(field) => self.field(field, &row)?,
+                None => self.scan.value().map(drop)?,
             }
             is_open = self.scan.more(b'}')?;
         }
         Ok(true)
+    }
+
+    /// Decodes the value of a field that comes next.
+    fn field(&mut self, field: &'a ReadField, row: &Object) -> Result<(), Malformed> {
+        let place = self.store.slot(row, field.slot);
+        let old = self.store.get(place);
+        let new = self.value(field, 0, old)?;
+        self.store.set(place, new);
+        Ok(())
+    }
+
+    /// Decodes the value that comes next for every field of this key: a later fetch tells the object's type, and with it which of
+    /// them counts.
+    fn each(&mut self, read: &'a Read, key: &str, row: &Object) -> Result<(), Malformed> {
+        let start = self.scan.position();
+        for field in read.fields.iter().filter(|field| *field.key == *key) {
+            self.scan.seek(start);
+            self.field(field, row)?;
+        }
+        Ok(())
     }
 
     /// Decodes the value that comes next, under `level` lists, where `old` stands; returns what stands there now.
@@ -287,9 +301,10 @@ impl<'a> Fields<'a> {
     #[inline]
     fn take(&mut self, scan: &mut Scanner<'a>, concrete: Option<TypeId>) -> Result<Option<&'a ReadField>, Malformed> {
         while let Some(field) = self.read.fields.get(self.next) {
-            if applies(field.types.as_ref(), concrete) {
+            if may_apply(field, concrete) {
                 if scan.take_key(&field.key) {
                     self.next += 1;
+                    self.pass_over(field, concrete);
                     return Ok(Some(field));
                 }
                 break;
@@ -297,6 +312,16 @@ impl<'a> Fields<'a> {
             self.next += 1;
         }
         self.search(scan.key()?, concrete)
+    }
+
+    /// Without a concrete type, fields of one key are taken together; the others of the key do not come again.
+    #[inline]
+    fn pass_over(&mut self, taken: &ReadField, concrete: Option<TypeId>) {
+        if concrete.is_none() && taken.types.is_some() {
+            while self.read.fields.get(self.next).is_some_and(|field| field.key == taken.key) {
+                self.next += 1;
+            }
+        }
     }
 
     /// The field of a key that was not the expected one.
@@ -308,11 +333,14 @@ impl<'a> Fields<'a> {
             self.typenames += 1;
             return if self.typenames > 1 { Err(Malformed) } else { Ok(None) };
         }
-        let is_it = |field: &ReadField| field.key.as_bytes() == key && applies(field.types.as_ref(), concrete);
+        let is_it = |field: &ReadField| field.key.as_bytes() == key && may_apply(field, concrete);
         let Some(index) = self.read.fields.iter().position(is_it) else { return Ok(None) };
         if index >= self.next {
             self.skipped.extend(self.next..index);
             self.next = index + 1;
+            if let Some(field) = self.read.fields.get(index) {
+                self.pass_over(field, concrete);
+            }
         } else {
             // A key that is neither ahead nor passed over has come before.
             let passed = self.skipped.iter().position(|&skipped| skipped == index).ok_or(Malformed)?;
@@ -320,6 +348,12 @@ impl<'a> Fields<'a> {
         }
         Ok(self.read.fields.get(index))
     }
+}
+
+/// Whether a field may count for an object of this concrete type; any may while the type is not known.
+#[inline]
+fn may_apply(field: &ReadField, concrete: Option<TypeId>) -> bool {
+    concrete.is_none() || applies(field.types.as_ref(), concrete)
 }
 
 /// The key without escapes, when it has any.

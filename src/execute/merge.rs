@@ -20,7 +20,7 @@ pub fn share(store: &mut Store, shape: &Shape, read: ReadId, from: ObjectId, to:
     if let (Some(concrete), None) = (source.concrete, target.concrete) {
         store.set_concrete(to, concrete);
     }
-    for field in read.fields.iter().filter(|field| applies(field.types.as_ref(), source.concrete)) {
+    for field in read.fields.iter().filter(|field| source.concrete.is_none() || applies(field.types.as_ref(), source.concrete)) {
         let new = store.get(store.slot(&source, field.slot));
         let place = store.slot(&target, field.slot);
         let value = share_value(store, shape, field, (new, store.get(place)));

@@ -162,3 +162,40 @@ fn objects_of_an_occupied_slot_merge_and_lists_merge_item_by_item() {
     });
     assert_eq!(answer, json!({"data":{"users":[{"id":1,"name":"a"},{"id":null,"name":"b"},{"id":3,"name":null}]}}));
 }
+
+/// `{ users { name } }` where the subgraph knows only the interface: both slots of `name` are filled, and the type that a later
+/// fetch tells decides which is written.
+#[test]
+fn what_an_interface_object_answers_counts_for_the_type_that_is_told_later() {
+    let typed = |field: supergraph::plan::shape::ReadField, of: usize| supergraph::plan::shape::ReadField {
+        types: Some(TypeSet::new(vec![type_id(of)])),
+        ..field
+    };
+    let mut node = row(1, vec![leaf("name", 1, nullable(0), ANY), leaf("name", 2, nullable(0), ANY)]);
+    node.object_type = None;
+    node.possible = TypeSet::new(vec![type_id(1), type_id(2)]);
+    node.fields[0].types = Some(TypeSet::new(vec![type_id(1)]));
+    node.fields[1].types = Some(TypeSet::new(vec![type_id(2)]));
+    let name = |at| reads("name", at, 0, ReadValue::Leaf);
+    let mut first = reading(1, vec![typed(name(1), 1), typed(name(2), 2), reads("id", 0, 0, ReadValue::Leaf)]);
+    first.typename = Some("__typename".into());
+    let mut second = reading(1, Vec::new());
+    second.typename = Some("__typename".into());
+    let mut entities = entity_fetch(1, &[(1, 2)], &[0]);
+    if let supergraph::plan::Target::Entities(batches) = &mut entities.target {
+        batches[0].at[0].representation.typename = supergraph::plan::RepresentationTypename::Fixed("Node".into());
+    }
+    let plan = plan(
+        vec![row(0, vec![output("users", 0, nullable(1), OutputValue::Object(layout(1)))]), node],
+        vec![reading(0, vec![reads("users", 0, 1, ReadValue::Object(read(1)))]), first, second],
+        vec![root_fetch(0, 0), entities],
+    );
+    let answer = run(plan, |subgraph, _| {
+        Ok(if subgraph == 0 {
+            r#"{"data":{"users":[{"__typename":"Node","name":"a","id":1},{"id":2,"name":"b","__typename":"Node"}]}}"#.into()
+        } else {
+            r#"{"data":{"_entities":[{"__typename":"User"},{"__typename":"Product"}]}}"#.into()
+        })
+    });
+    assert_eq!(answer, json!({"data":{"users":[{"name":"a"},{"name":"b"}]}}));
+}
