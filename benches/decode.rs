@@ -37,6 +37,13 @@ type Field = (&'static str, LeafKind, Option<&'static [Field2]>);
 type Field2 = (&'static str, LeafKind, Option<&'static [Field3]>);
 type Field3 = (&'static str, LeafKind);
 
+/// A field with the layout and read of what is below it.
+type Shaped<'a> = (&'a str, LeafKind, Option<(LayoutId, ReadId)>);
+/// A field of a review, with the keys of its products.
+type PickedBelow<'a> = (&'a str, Option<Vec<&'a str>>);
+/// A field of a user, with the fields of its reviews.
+type Picked<'a> = (&'a str, Option<Vec<PickedBelow<'a>>>);
+
 const PRODUCT: &[Field3] = &[
     ("inStock", LeafKind::Boolean),
     ("name", LeafKind::String),
@@ -78,7 +85,7 @@ fn body() -> String {
     format!(r#"{{"data":{{"users":[{}]}}}}"#, users.join(","))
 }
 
-fn add(shape: &mut Shape, fields: Vec<(&str, LeafKind, Option<(LayoutId, ReadId)>)>) -> (LayoutId, ReadId) {
+fn add(shape: &mut Shape, fields: Vec<Shaped<'_>>) -> (LayoutId, ReadId) {
     let (mut shown, mut read) = (Vec::new(), Vec::new());
     let object_type = Some(TypeId::new(0));
     for (at, (key, kind, below)) in fields.into_iter().enumerate() {
@@ -126,7 +133,7 @@ fn plan() -> Plan {
 /// What the executor does between a subgraph's answer and the client's.
 fn ours(request: Request<'_>, body: &Bytes) -> Vec<u8> {
     let mut run = Run::new(request);
-    while let Some(id) = run.next() {
+    while let Some(id) = run.next_ready() {
         let Some(outgoing) = fetch::build(&mut run, id) else { continue };
         let reply = Ok(http::Response::new(body.clone()));
         run.receive(Incoming { id, targets: outgoing.targets, reply, time: Duration::ZERO });
@@ -134,7 +141,7 @@ fn ours(request: Request<'_>, body: &Bytes) -> Vec<u8> {
     run.write().expect("the answer is small").answer.json
 }
 
-fn project(fields: &[(&str, Option<Vec<(&str, Option<Vec<&str>>)>>)], value: &Value) -> Value {
+fn project(fields: &[Picked<'_>], value: &Value) -> Value {
     let list = |value: &Value, each: &dyn Fn(&Value) -> Value| {
         value.as_array().map_or(Value::Null, |items| items.iter().map(each).collect())
     };

@@ -14,7 +14,8 @@ pub fn write(out: &mut Vec<u8>, shape: &Shape, kind: LeafKind, text: &[u8]) -> b
         LeafKind::Boolean => first == b't' || first == b'f',
         LeafKind::Int => return write_int(out, text),
         LeafKind::Float => is_number(first) && is_finite(text),
-        LeafKind::Id => first == b'"' || return write_id(out, text),
+        LeafKind::Id if first != b'"' => return write_id(out, text),
+        LeafKind::Id => true,
         LeafKind::Enum(id) => {
             let name = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or_default();
             shape.enums.get(id).is_some_and(|names| names.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok())

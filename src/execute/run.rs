@@ -88,7 +88,7 @@ pub async fn execute(request: Request<'_>, subgraphs: &IdVec<SubgraphId, Subgrap
     let mut run = Run::new(request);
     let mut pending = FuturesUnordered::new();
     loop {
-        while let Some(id) = run.next() {
+        while let Some(id) = run.next_ready() {
             let sent = fetch::build(&mut run, id).and_then(|outgoing| {
                 let fetch = request.plan.plan.fetches.get(id)?;
                 let subgraph = subgraphs.get(fetch.subgraph)?;
@@ -132,7 +132,7 @@ impl<'a> Run<'a> {
     }
 
     /// The next fetch that can start.
-    pub fn next(&mut self) -> Option<FetchId> {
+    pub fn next_ready(&mut self) -> Option<FetchId> {
         self.ready.pop_front()
     }
 

@@ -9,7 +9,7 @@
 //! Spec: <https://spec.graphql.org/September2025/#sec-Handling-Execution-Errors>
 
 use supergraph::{
-    ids::LayoutId,
+    ids::{Id, LayoutId},
     plan::shape::{OutputField, OutputValue, Shape},
 };
 
@@ -74,7 +74,7 @@ pub fn write(input: Input<'_>) -> Result<Answer, TooLarge> {
     }
     writer.out.extend_from_slice(b"{\"data\":");
     let start = writer.out.len();
-    match writer.object(LayoutId::from(supergraph::ids::Id::new(0)), input.store.root()) {
+    match writer.object(LayoutId::new(0), input.store.root()) {
         Ok(()) => {}
         Err(Stop::Null) => {
             writer.out.truncate(start);

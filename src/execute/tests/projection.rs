@@ -54,10 +54,10 @@ fn build(selection: &Selection, layouts: &mut Vec<Layout>, into: &mut Vec<Read>)
 fn answer(selection: &Selection, numbers: &mut impl FnMut() -> u32) -> String {
     let mut fields: Vec<String> = Vec::new();
     for (key, lists, child) in &selection.0 {
-        if numbers() % 8 == 0 {
+        if numbers().is_multiple_of(8) {
             fields.push(format!("\"x{}\": [{{\"deep\":[1,{{}}]}}]", fields.len()));
         }
-        if numbers() % 16 != 0 {
+        if !numbers().is_multiple_of(16) {
             fields.push(format!(
                 "\"{key}\"{}{}",
                 [":", " :\n", ": "][numbers() as usize % 3],
@@ -65,14 +65,14 @@ fn answer(selection: &Selection, numbers: &mut impl FnMut() -> u32) -> String {
             ));
         }
     }
-    if numbers() % 3 == 0 {
+    if numbers().is_multiple_of(3) {
         fields.reverse();
     }
     format!("{{{}}}", fields.join([",", " , "][numbers() as usize % 2]))
 }
 
 fn value(lists: u8, child: Option<&Selection>, numbers: &mut impl FnMut() -> u32) -> String {
-    if numbers() % 10 == 0 {
+    if numbers().is_multiple_of(10) {
         return "null".into();
     }
     if lists > 0 {

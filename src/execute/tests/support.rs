@@ -156,7 +156,7 @@ pub fn run_text(plan: Plan, mut script: impl FnMut(usize, Json) -> Result<Bytes,
         limit: 1 << 20,
     };
     let mut run = Run::new(request);
-    while let Some(id) = run.next() {
+    while let Some(id) = run.next_ready() {
         let Some(outgoing) = fetch::build(&mut run, id) else {
             run.end(id, Duration::ZERO);
             continue;
