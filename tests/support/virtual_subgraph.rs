@@ -119,7 +119,7 @@ impl Served {
                 top_level(key)
                     .all(|field| representation.get(field).is_some_and(|brought| self.contains(&entity[field], brought)))
             };
-            is_of_type(name, entity) && fields.iter().any(|key| agrees(key))
+            is_of_type(name, entity) && fields.iter().any(agrees)
         });
         // A representation may name an interface; the object is of the type that it really is, where this subgraph knows it.
         let own = |entity: &Value| self.schema.types.get_key_value(entity["__typename"].as_str()?);
