@@ -114,6 +114,8 @@ pub struct OperationFacts {
     pub kind: &'static str,
     /// Whether its plan came from the cache.
     pub is_plan_cached: bool,
+    /// How long its plan took to be there: the planner's run, or the look into the cache.
+    pub planning_time: Option<Duration>,
     /// Number of errors in its answer.
     pub errors: usize,
 }

@@ -11,7 +11,7 @@ pub mod persisted;
 pub mod plans;
 pub mod variables;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use ::http::{Method, Response};
 use apollo_compiler::response::JsonMap;
@@ -160,11 +160,13 @@ impl Engine {
         variables: Option<JsonMap>,
     ) -> Result<Vec<u8>, Error> {
         let kind = operation.kind_name();
-        let facts = OperationFacts { name: operation.name.clone(), kind, is_plan_cached: false, errors: 0 };
+        let facts = OperationFacts { name: operation.name.clone(), kind, is_plan_cached: false, planning_time: None, errors: 0 };
         exchange.operation = Some(facts.clone());
         let schema = &self.graph.supergraph.client;
         let variables = variables::coerce(schema, operation, variables)?;
+        let started = Instant::now();
         let (ready, is_plan_cached) = self.plan(exchange, operation).await?;
+        let planning_time = Some(started.elapsed());
         let seeds = match &ready.introspection {
             Some(part) => self.introspector.answer(schema, part, &variables)?,
             None => Vec::new(),
@@ -185,7 +187,7 @@ impl Engine {
             }
         }
         exchange.upstream_time += outcome.upstream_time;
-        exchange.operation = Some(OperationFacts { is_plan_cached, errors: outcome.answer.errors, ..facts });
+        exchange.operation = Some(OperationFacts { is_plan_cached, planning_time, errors: outcome.answer.errors, ..facts });
         Ok(outcome.answer.json)
     }
 

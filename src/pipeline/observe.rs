@@ -63,6 +63,12 @@ impl Observed {
         });
         if let Some(operation) = &exchange.operation {
             metrics.operation(operation.name.as_ref(), operation.kind, operation.errors, duration);
+            if let Some(planning_time) = operation.planning_time {
+                metrics.cache("plan", operation.is_plan_cached);
+                if !operation.is_plan_cached {
+                    metrics.planning(true, planning_time);
+                }
+            }
         }
         if let Some(span) = &exchange.span {
             describe(span, exchange, status, error);
