@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use http::{HeaderValue, Request, Response, Version, header};
 use hyper::{
     body::Incoming,
@@ -116,14 +117,13 @@ where
         service_fn(move |request: Request<Incoming>| {
             was_asked.store(true, Ordering::Relaxed);
             let (phases, is_http1) = (phases.clone(), request.version() <= Version::HTTP_11);
-            let response = handler(peer, request);
-            async move {
-                let mut response = response.await;
+            // Mapped rather than awaited in a block of its own: hyper moves this future, and a block would hold it twice.
+            handler(peer, request).map(move |mut response| {
                 if is_http1 && phases.now() != Phase::Serving {
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(response)
-            }
+            })
         })
     };
     let io = TokioIo::new(stream);

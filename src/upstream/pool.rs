@@ -157,7 +157,8 @@ impl Pool {
             let is_reused = idle.is_some();
             let mut sender = match idle {
                 Some(sender) => sender,
-                None => self.obtain().await?,
+                // Rare and large: kept out of the future of every call, which is moved several times.
+                None => Box::pin(self.obtain()).await?,
             };
             let sent = match &mut sender {
                 Sender::Http1(sender) => sender.try_send_request(request).await,
