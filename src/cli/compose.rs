@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use serde_json::{Map, Value, json};
 use supergraph::{
-    compose::{Composition, Source, compose},
+    compose::{Composition, Source, compose, compose_with_places},
     diagnostics::{Diagnostic, Level},
 };
 
@@ -45,7 +45,11 @@ pub fn run(args: &ComposeArgs) -> io::Result<Outcome> {
     if !is_complete {
         return Ok(Outcome::Failed);
     }
-    let result = compose(&sources);
+    // Who reads the hints of one composition wants to know where; a batch and a poll do without, which is several times faster.
+    let result = match compose(&sources) {
+        Ok(composition) if !composition.hints.is_empty() => compose_with_places(&sources),
+        result => result,
+    };
     let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Wrong };
     match args.format {
         ComposeFormat::Json => print(serde_json::to_string_pretty(&answer(result))?)?,
@@ -95,18 +99,27 @@ fn answer(result: Result<Composition, Vec<Diagnostic>>) -> batch::Answer {
         Ok(Composition { supergraph, api_schema, hints }) => vec![
             ("supergraph", supergraph.into()),
             ("api_schema", api_schema.into()),
-            ("hints", hints.iter().map(|hint| json!({ "code": hint.code, "message": hint.message })).collect()),
+            ("hints", hints.iter().map(entry).collect()),
         ],
-        Err(errors) => vec![("errors", errors.iter().map(error).collect())],
+        Err(errors) => vec![("errors", errors.iter().map(entry).collect())],
     };
     Map::from_iter(entries.into_iter().map(|(key, value)| (key.to_owned(), value)))
 }
 
-fn error(diagnostic: &Diagnostic) -> Value {
+/// An error or a hint: what, which subgraphs, and where in their SDL.
+fn entry(diagnostic: &Diagnostic) -> Value {
     let mut subgraphs: Vec<_> = diagnostic.places.iter().filter_map(|place| place.subgraph.as_deref()).collect();
     subgraphs.sort_unstable();
     subgraphs.dedup();
-    json!({ "code": diagnostic.code, "message": diagnostic.message, "subgraphs": subgraphs })
+    let locations: Vec<Value> = diagnostic
+        .places
+        .iter()
+        .filter_map(|place| {
+            let (line, column) = place.at?;
+            Some(json!({ "subgraph": place.subgraph, "line": line, "column": column }))
+        })
+        .collect();
+    json!({ "code": diagnostic.code, "message": diagnostic.message, "subgraphs": subgraphs, "locations": locations })
 }
 
 /// A diagnostic for people: `error KEY_INVALID_FIELDS: …` and a line for each place.

@@ -8,6 +8,7 @@
 pub mod compose;
 pub mod diagnostics;
 pub mod document;
+mod hierarchy;
 pub mod ids;
 pub mod model;
 pub mod plan;

@@ -10,6 +10,7 @@ use super::values;
 use crate::subgraph::link;
 use apollo_compiler::ast::{Argument, Directive, DirectiveDefinition, Value};
 use apollo_compiler::{Name, Node, name};
+use rustc_hash::FxHashMap;
 
 /// Applications of one or more directives to one element, in subgraph order.
 pub(crate) type Applications<'a> = Vec<(Graph, &'a Node<Directive>)>;
@@ -35,9 +36,13 @@ impl<'a> Merger<'a> {
 
     fn merge_directive(&mut self, element: &dyn Fn() -> String, found: &Applications<'a>, merged: &mut Vec<Node<Directive>>) {
         let mut distinct: Vec<(Graph, &'a Node<Directive>, usize)> = Vec::new();
+        let mut known: FxHashMap<(Option<Graph>, String), usize> = FxHashMap::default();
         for &(graph, directive) in found {
-            let same = distinct.iter_mut().find(|(other_graph, other, _)| self.is_same(*other_graph, other, graph, directive));
-            match same {
+            // Contexts of different subgraphs are different ones, whatever their names.
+            let is_context = self.features.federation.get(&directive.name).is_some_and(|known| known.name == "context");
+            let key = values::key_of(directive, self.definition(graph, &directive.name));
+            let at = *known.entry((is_context.then_some(graph), key)).or_insert(distinct.len());
+            match distinct.get_mut(at) {
                 Some((_, _, count)) => *count += 1,
                 None => distinct.push((graph, directive, 1)),
             }
@@ -62,16 +67,6 @@ impl<'a> Merger<'a> {
 
     fn definition(&self, graph: Graph, name: &str) -> Option<&'a DirectiveDefinition> {
         self.subgraphs.get(graph)?.schema.directive_definitions.get(name).map(|definition| definition.as_ref())
-    }
-
-    /// Contexts of different subgraphs are different ones, whatever their names.
-    fn is_same(&self, graph: Graph, directive: &Directive, other_graph: Graph, other: &Directive) -> bool {
-        let federation = self.features.federation.get(&directive.name);
-        if graph != other_graph && federation.is_some_and(|federation| federation.name == "context") {
-            return false;
-        }
-        let ours = (directive, self.definition(graph, &directive.name));
-        values::same_application(ours, (other, self.definition(other_graph, &other.name)))
     }
 
     /// Contexts of different subgraphs are different contexts: their names are prefixed.
@@ -128,15 +123,16 @@ impl<'a> Merger<'a> {
         sources: impl Iterator<Item = (Graph, Vec<&'a Node<Directive>>)>,
     ) -> Vec<Node<Directive>> {
         let mut joined: Vec<Joined<'a>> = Vec::new();
+        let mut known: FxHashMap<(String, String), usize> = FxHashMap::default();
         for (graph, directives) in sources {
             for directive in directives {
                 let Some(name) = self.joined_name(graph, directive) else { continue };
-                let same = joined
-                    .iter_mut()
-                    .find(|other| other.name == name && values::same_application((other.directive, None), (directive, None)));
-                match same {
+                let key = (name, values::key_of(directive, None));
+                let next = joined.len();
+                let at = *known.entry(key.clone()).or_insert(next);
+                match joined.get_mut(at) {
                     Some(other) => other.graphs.push(graph),
-                    None => joined.push(Joined { name, directive, graphs: vec![graph] }),
+                    None => joined.push(Joined { name: key.0, directive, graphs: vec![graph] }),
                 }
             }
         }

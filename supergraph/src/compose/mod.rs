@@ -47,6 +47,10 @@ use crate::document::{self, Locations};
 use crate::model::{Supergraph, client};
 use crate::subgraph;
 use places::Places;
+use rustc_hash::FxHashSet;
+
+/// Errors, and hints, beyond which only the first of each further code is told; the last one says how many were left out.
+pub const MAX_DIAGNOSTICS: usize = 500;
 
 /// One subgraph as composition takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +80,38 @@ pub struct Composition {
 /// Every error of the first stage that finds any.
 pub fn compose(sources: &[Source]) -> Result<Composition, Vec<Diagnostic>> {
     // Nearly always there is no error, and reading without locations is several times faster.
-    compose_once(sources, Locations::Skip).or_else(|_| compose_once(sources, Locations::Keep))
+    match compose_once(sources, Locations::Skip) {
+        Ok(composition) => Ok(Composition { hints: capped(composition.hints), ..composition }),
+        Err(_) => compose_with_places(sources),
+    }
+}
+
+/// Composes subgraphs as [`compose`] does, with line and column in hints too. It takes several times longer.
+///
+/// # Errors
+/// Every error of the first stage that finds any.
+pub fn compose_with_places(sources: &[Source]) -> Result<Composition, Vec<Diagnostic>> {
+    match compose_once(sources, Locations::Keep) {
+        Ok(composition) => Ok(Composition { hints: capped(composition.hints), ..composition }),
+        Err(errors) => Err(capped(errors)),
+    }
+}
+
+/// Keeps the first [`MAX_DIAGNOSTICS`] and the first of every further code; the last one says how many were left out.
+fn capped(mut all: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let total = all.len();
+    let mut codes = FxHashSet::default();
+    let mut position = 0;
+    all.retain(|diagnostic| {
+        position += 1;
+        codes.insert(diagnostic.code) || position <= MAX_DIAGNOSTICS
+    });
+    let left_out = total - all.len();
+    if let Some(last) = all.last_mut().filter(|_| left_out > 0) {
+        last.message
+            .push_str(&format!(" ({left_out} more of these kinds are left out: only {MAX_DIAGNOSTICS} are told at once.)"));
+    }
+    all
 }
 
 fn compose_once(sources: &[Source], locations: Locations) -> Result<Composition, Vec<Diagnostic>> {
@@ -94,7 +129,11 @@ fn compose_once(sources: &[Source], locations: Locations) -> Result<Composition,
         return Err(errors);
     }
     let locate = |subgraph: &str, ty: &str, field: Option<&str>| Places(&subgraphs).in_subgraph(subgraph, ty, field);
-    let satisfiability = satisfiable::check(&Supergraph::without_client(&document)?, &locate);
+    let graph = Supergraph::without_client(&document).map_err(|errors| {
+        let unknown = rules::known_types::check(&subgraphs, &outcome.merged);
+        if unknown.is_empty() { errors } else { unknown }
+    })?;
+    let satisfiability = satisfiable::check(&graph, &locate);
     if !satisfiability.errors.is_empty() {
         return Err(satisfiability.errors);
     }

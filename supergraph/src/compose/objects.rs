@@ -97,8 +97,12 @@ impl<'a> Merger<'a> {
     /// Hints about a type that has keys only in some subgraphs; returns whether it has any.
     fn hint_partial_entity(&mut self, name: &Name, sources: &TypeSources<'a>) -> bool {
         let has_key = |graph: Graph| self.subgraphs.get(graph).is_some_and(|subgraph| !subgraph.keys(name).is_empty());
-        let (with, without): (Vec<Graph>, Vec<Graph>) =
-            sources.definitions.iter().map(|(graph, _)| *graph).partition(|graph| has_key(*graph));
+        let (with, without): (Vec<Graph>, Vec<Graph>) = sources
+            .definitions
+            .iter()
+            .map(|(graph, _)| *graph)
+            .chain(sources.implied.iter().copied())
+            .partition(|graph| has_key(*graph));
         if !with.is_empty() && !without.is_empty() {
             let message = format!(
                 "Type \"{name}\" is an entity in {} but has no @key in {}.",

@@ -22,6 +22,7 @@ mod witness;
 
 use crate::diagnostics::{Diagnostic, Place};
 use crate::model::Supergraph;
+use explore::{Explorer, LabelMemory};
 
 /// What the check found.
 #[derive(Clone, Debug, Default)]
@@ -32,10 +33,20 @@ pub struct Satisfiability {
     pub hints: Vec<Diagnostic>,
 }
 
+/// Labels of overrides beyond which ways are first checked without remembering how they decided a label: what holds for these more
+/// ways holds for all. Only what does not is checked exactly.
+const MAX_EXACT_LABELS: usize = 8;
+
 /// Says where a type (or its field) stands in the SDL of a subgraph.
 pub type Locate<'a> = dyn Fn(&str, &str, Option<&str>) -> Place + 'a;
 
 /// Checks that every field of the client schema can be reached.
 pub fn check(graph: &Supergraph, locate: &Locate<'_>) -> Satisfiability {
-    explore::Explorer::new(graph, locate).run()
+    if graph.labels.len() > MAX_EXACT_LABELS {
+        let checked = Explorer::new(graph, locate, LabelMemory::Forgetful).run();
+        if checked.errors.is_empty() {
+            return checked;
+        }
+    }
+    Explorer::new(graph, locate, LabelMemory::Exact).run()
 }

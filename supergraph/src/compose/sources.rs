@@ -160,8 +160,7 @@ pub(crate) fn abstracted<'a>(
     sources
 }
 
-/// Interface objects for the interfaces of an object type, in subgraphs that do not define the type itself. A type that is an
-/// interface in the supergraph and an object in a subgraph is an interface object there.
+/// Interface objects for the interfaces of an object type, in subgraphs that do not define the type itself.
 fn interface_objects<'a>(
     subgraphs: &'a [Subgraph],
     ty: &TypeSources<'a>,
@@ -172,7 +171,7 @@ fn interface_objects<'a>(
         return found;
     }
     for (graph, subgraph) in subgraphs.iter().enumerate().filter(|(graph, _)| !ty.is_in(*graph)) {
-        for interface in interfaces {
+        for interface in interfaces.iter().filter(|interface| subgraph.is_interface_object(interface)) {
             if let Some(ExtendedType::Object(object)) = subgraph.schema.types.get(interface) {
                 found.push((graph, subgraph, object));
             }

@@ -200,7 +200,7 @@ pub(crate) fn of(origin: &Origin<'_>) -> Option<(&'static Spec, &'static SpecDir
 pub(crate) fn minimum_federation(identity: &str, version: Version) -> Option<Version> {
     let minor = match (identity, version.major, version.minor) {
         ("https://specs.apollo.dev/tag", 0, 3) | ("https://specs.apollo.dev/inaccessible", 0, 2) => 0,
-        ("https://specs.apollo.dev/authenticated" | "https://specs.apollo.dev/requiresScopes", 0, 1) => 5,
+        ("https://specs.apollo.dev/authenticated", 0, 1) => 5,
         ("https://specs.apollo.dev/cost", 0, 1) => 9,
         (link::CONNECT, 0, minor @ 1..=4) => minor + 9,
         _ => return None,

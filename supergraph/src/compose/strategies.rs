@@ -68,7 +68,7 @@ type Conditions = BTreeSet<String>;
 pub(crate) type Requirement = Vec<Conditions>;
 
 /// Ways beyond which a conjunction is cut off: the rest is refused access (fewer ways, never more).
-const MAX_WAYS: usize = 4096;
+const MAX_WAYS: usize = 1024;
 
 /// Reads `[["a", "b"], ["c"]]`: (a and b) or c. No way at all means no requirement.
 pub(crate) fn to_sets(value: &Value) -> Requirement {

@@ -3,7 +3,7 @@
 //! Runs before any field, because membership decides what is a subtype of what.
 
 use super::merge::Merger;
-use super::merged::{Graph, Set};
+use super::merged::{Graph, Map};
 use super::objects::places;
 use super::sources::TypeSources;
 use apollo_compiler::Name;
@@ -12,17 +12,16 @@ use apollo_compiler::schema::ExtendedType;
 impl<'a> Merger<'a> {
     /// Merges the members of a union.
     pub(crate) fn merge_members(&mut self, name: &Name, sources: &TypeSources<'a>) {
-        let mut members = Set::default();
+        let mut members: Map<Name, Vec<Graph>> = Map::default();
         let mut joins: Vec<(Graph, Name)> = Vec::new();
         for (graph, definition) in &sources.definitions {
             let ExtendedType::Union(union) = definition else { continue };
             for member in &union.members {
-                members.insert(member.name.clone());
+                members.entry(member.name.clone()).or_default().push(*graph);
                 joins.push((*graph, member.name.clone()));
             }
         }
-        for member in &members {
-            let with: Vec<Graph> = joins.iter().filter(|(_, other)| other == member).map(|(graph, _)| *graph).collect();
+        for (member, with) in &members {
             if with.len() < sources.definitions.len() {
                 let without = sources.definitions.iter().map(|(graph, _)| *graph).filter(|graph| !with.contains(graph));
                 let message = format!(
@@ -34,7 +33,7 @@ impl<'a> Merger<'a> {
             }
         }
         if let Some(ty) = self.merged.types.get_mut(name) {
-            ty.members = members;
+            ty.members = members.into_keys().collect();
             ty.member_joins = joins;
         }
     }

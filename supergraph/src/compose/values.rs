@@ -6,6 +6,7 @@
 
 use apollo_compiler::ast::{Argument, Directive, DirectiveDefinition, Value};
 use apollo_compiler::{Name, Node};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Whether two values are the same data.
@@ -63,23 +64,56 @@ pub(crate) fn effective<'a>(
     })
 }
 
-/// Whether two applications say the same once the defaults of their definitions are filled in.
-pub(crate) fn same_application(
-    a: (&Directive, Option<&DirectiveDefinition>),
-    b: (&Directive, Option<&DirectiveDefinition>),
-) -> bool {
-    covers(a, b) && covers(b, a)
+/// A text that two applications have in common when they say the same once the defaults of their definitions are filled in.
+pub(crate) fn key_of(directive: &Directive, definition: Option<&DirectiveDefinition>) -> String {
+    let mut arguments: BTreeMap<&Name, &Value> = BTreeMap::new();
+    for argument in definition.into_iter().flat_map(|definition| &definition.arguments) {
+        arguments.extend(argument.default_value.as_deref().map(|value| (&argument.name, value)));
+    }
+    // The first value counts where an argument is given twice.
+    arguments.extend(directive.arguments.iter().rev().map(|argument| (&argument.name, argument.value.as_ref())));
+    let mut key = String::new();
+    for (name, value) in arguments {
+        let _ = write!(key, "{name}:");
+        write_key(&mut key, value);
+    }
+    key
 }
 
-/// Whether every argument of `a` has the same value in `b`.
-fn covers(a: (&Directive, Option<&DirectiveDefinition>), b: (&Directive, Option<&DirectiveDefinition>)) -> bool {
-    let written = a.0.arguments.iter().map(|argument| (&argument.name, &argument.value));
-    let defaults = a.1.into_iter().flat_map(|definition| &definition.arguments).filter_map(|argument| {
-        let is_written = a.0.arguments.iter().any(|other| other.name == argument.name);
-        if is_written { None } else { argument.default_value.as_ref().map(|value| (&argument.name, value)) }
-    });
-    written.chain(defaults).all(|(name, value)| effective(b.0, b.1, name).is_some_and(|other| same(value, other)))
+/// Writes a value so that two texts are equal when the values are the same data.
+fn write_key(key: &mut String, value: &Value) {
+    match value {
+        Value::Int(int) => match int.try_to_f64() {
+            Ok(number) if number.abs() < MAX_EXACT => drop(write!(key, "{number:?} ")),
+            _ => drop(write!(key, "{} ", int.as_str())),
+        },
+        Value::Float(float) => match float.try_to_f64() {
+            Ok(number) => drop(write!(key, "{number:?} ")),
+            Err(_) => drop(write!(key, "{} ", float.as_str())),
+        },
+        Value::List(items) => {
+            key.push('[');
+            items.iter().for_each(|item| write_key(key, item));
+            key.push(']');
+        }
+        Value::Object(fields) => {
+            let sorted: BTreeMap<&Name, &Node<Value>> = fields.iter().map(|(name, field)| (name, field)).collect();
+            key.push('{');
+            for (name, field) in sorted {
+                let _ = write!(key, "{name}:");
+                write_key(key, field);
+            }
+            key.push('}');
+        }
+        _ => match text(value) {
+            Some(text) => quote(key, text),
+            None => print(key, value),
+        },
+    }
 }
+
+/// The largest whole number below which all are exact as 64-bit floating point numbers.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// A string value.
 pub(crate) fn string(text: impl Into<String>) -> Node<Value> {

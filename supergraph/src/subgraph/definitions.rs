@@ -20,7 +20,8 @@ pub struct DefinitionFault {
 }
 
 const DIRECTIVE: &str = "DIRECTIVE_DEFINITION_INVALID";
-const TYPE: &str = "TYPE_DEFINITION_INVALID";
+/// The code for a type that differs from its specification.
+pub const TYPE: &str = "TYPE_DEFINITION_INVALID";
 
 /// Adds the elements of a linked specification that the schema lacks, under their names in the schema; checks those it has.
 #[must_use]
@@ -80,14 +81,30 @@ pub fn federation_link(version: Version) -> Link {
     }
 }
 
+/// Directives of GraphQL itself that not every server has.
+const OPTIONAL_BUILT_IN: [&str; 2] = ["defer", "stream"];
+
+fn name_taken(link: &Link, imported: &Name, name: &Name) -> DefinitionFault {
+    let message = format!(
+        "\"@{imported}\" cannot be imported as \"@{name}\", which is a directive of GraphQL itself. Choose another name with \"as\"."
+    );
+    let location = link.directive.as_ref().and_then(|directive| directive.location());
+    DefinitionFault { code: DIRECTIVE, message, location }
+}
+
 fn add_or_check(schema: &mut Schema, link: &Link, element: &Element, faults: &mut Vec<DefinitionFault>) {
     match &element.definition {
         Definition::DirectiveDefinition(expected) => {
             let Ok(name) = Name::new(&link.directive_in_schema(&expected.name)) else { return };
+            let is_taken = schema.directive_definitions.get(&name).is_some_and(|actual| actual.is_built_in());
+            if is_taken || OPTIONAL_BUILT_IN.contains(&name.as_str()) {
+                faults.push(name_taken(link, &expected.name, &name));
+                return;
+            }
             let expected = rename_directive(expected, link, &name);
             match schema.directive_definitions.get(&name) {
-                Some(actual) if !actual.is_built_in() => check_directive(schema, &expected, actual, faults),
-                _ => drop(schema.directive_definitions.insert(name, Node::new(expected))),
+                Some(actual) => check_directive(schema, &expected, actual, faults),
+                None => drop(schema.directive_definitions.insert(name, Node::new(expected))),
             }
         }
         definition => {

@@ -106,6 +106,8 @@ fn is_link_of_link(directive: &Component<Directive>) -> bool {
 /// # Errors
 /// What it lacks.
 fn parse_url(url: &str) -> Result<(String, String, Version), String> {
+    // As the URL standard has it: white space around a URL, and line breaks in it, do not count.
+    let url = url.trim_matches(|character: char| character <= ' ').replace(['\t', '\n', '\r'], "");
     let url = url.split(['?', '#']).next().unwrap_or_default();
     let (scheme, rest) = url.split_once("://").ok_or("it is not a URL such as \"https://specs.apollo.dev/federation/v2.9\"")?;
     let (authority, path) = rest.split_once('/').ok_or("it has no path")?;

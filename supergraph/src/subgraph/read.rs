@@ -20,7 +20,8 @@ use crate::compose::Source;
 use crate::diagnostics::{Diagnostic, Level, Place};
 use crate::document::{self, Fault, Locations};
 use apollo_compiler::parser::SourceSpan;
-use apollo_compiler::{Name, Schema};
+use apollo_compiler::{Name, Schema, ast};
+use rustc_hash::FxHashSet;
 
 /// The name that no subgraph can have: it would stand for the supergraph itself.
 const RESERVED_NAME: &str = "_";
@@ -40,7 +41,9 @@ pub(super) fn read(source: &Source, locations: Locations) -> Result<Subgraph, Ve
     report.sources = Some(schema.sources.clone());
     let mut schema = roots::with_default_roots(schema);
     let Linked { links, faults, is_explicit } = linking::read(&schema.schema_definition.directives);
-    let hides_the_rest = !faults.is_empty() && !is_explicit;
+    let unknown_of_definitions = graphql::unknown_types_of_directives(&schema);
+    let reads_links = unknown_of_definitions.is_empty() && !has_type_twice(&document);
+    let hides_the_rest = !faults.is_empty() && !is_explicit && reads_links;
     faults.into_iter().for_each(|fault| report.add(fault.code, &fault.message, fault.location));
     if hides_the_rest {
         return Err(report.errors);
@@ -49,10 +52,9 @@ pub(super) fn read(source: &Source, locations: Locations) -> Result<Subgraph, Ve
         report.errors.clear();
         return Err(report.faults(build_faults));
     }
-    let unknown = graphql::unknown_types_of_directives(&schema);
-    if !unknown.is_empty() {
+    if !unknown_of_definitions.is_empty() {
         report.errors.clear();
-        return Err(report.violations(unknown));
+        return Err(report.violations(unknown_of_definitions));
     }
     let definition_faults = complete(&mut schema, &links, is_explicit);
     let is_federation_1 = links.by_identity(link::FEDERATION).is_none();
@@ -66,7 +68,10 @@ pub(super) fn read(source: &Source, locations: Locations) -> Result<Subgraph, Ve
     }
     report.definition_faults(definition_faults);
     report.version_fault(&links);
-    report.violations(graphql::structure(&schema));
+    // A type of a specification that the user defines as something else is told once.
+    if !report.errors.iter().any(|error| error.code == definitions::TYPE) {
+        report.violations(graphql::structure(&schema));
+    }
     report.finish_stage()?;
     if source.name == RESERVED_NAME {
         report.add("INVALID_SUBGRAPH_NAME", "A subgraph cannot be called \"_\": the name is reserved. Choose another one.", None);
@@ -76,15 +81,40 @@ pub(super) fn read(source: &Source, locations: Locations) -> Result<Subgraph, Ve
     report.shadowed(&schema, &links);
     report.finish_stage()?;
     roots::remove_federation_fields(&mut schema);
-    let mut declarations = Declarations::of(&document);
+    finish(source, &document, schema, links, report)
+}
+
+/// The stages that read what federation says: root names, facts and rules.
+fn finish(
+    source: &Source,
+    document: &ast::Document,
+    mut schema: Schema,
+    links: Links,
+    mut report: Report<'_>,
+) -> Result<Subgraph, Vec<Diagnostic>> {
+    let mut declarations = Declarations::of(document);
     for fault in roots::rename(&mut schema, &mut declarations) {
         report.add(fault.code, &fault.message, fault.location);
     }
     let mut subgraph = assemble(source, schema, links, declarations);
     report.errors.extend(rules::check(&subgraph));
     report.finish_stage()?;
+    if let Some((message, location)) = roots::misused_any(&subgraph.schema) {
+        report.add("INVALID_GRAPHQL", message, location);
+    }
+    report.finish_stage()?;
     roots::remove_federation_types(&mut subgraph.schema);
     Ok(subgraph)
+}
+
+/// Whether a type is defined twice, which is found before links are looked at.
+fn has_type_twice(document: &ast::Document) -> bool {
+    let mut seen = FxHashSet::default();
+    let types = document.definitions.iter().filter(|definition| {
+        !definition.is_extension_definition()
+            && !matches!(definition, ast::Definition::DirectiveDefinition(_) | ast::Definition::SchemaDefinition(_))
+    });
+    types.filter_map(ast::Definition::name).any(|name| !seen.insert(name))
 }
 
 /// The subgraph with its facts.

@@ -48,9 +48,26 @@ pub fn remove_federation_fields(schema: &mut Schema) {
     }
 }
 
+/// The types that only those fields use.
+const FEDERATION_TYPES: [&str; 3] = ["_Any", "_Service", "_Entity"];
+
+/// `_Any` as something that is no input type, where there are entities to represent.
+#[must_use]
+pub fn misused_any(schema: &Schema) -> Option<(&'static str, Option<SourceSpan>)> {
+    let is_entity = |definition: &ExtendedType| definition.directives().iter().any(|directive| directive.name.ends_with("key"));
+    match schema.types.get("_Any")? {
+        any @ (ExtendedType::Object(_) | ExtendedType::Interface(_) | ExtendedType::Union(_))
+            if schema.types.values().any(is_entity) =>
+        {
+            Some(("The type \"_Any\" is federation's scalar for representations. Give this type another name.", any.location()))
+        }
+        _ => None,
+    }
+}
+
 /// Removes the types that only those fields use.
 pub fn remove_federation_types(schema: &mut Schema) {
-    for name in ["_Any", "_Service", "_Entity"] {
+    for name in FEDERATION_TYPES {
         schema.types.shift_remove(name);
     }
 }

@@ -4,6 +4,7 @@
 
 mod access;
 mod interface_fields;
+pub(super) mod known_types;
 mod requires;
 mod schema;
 

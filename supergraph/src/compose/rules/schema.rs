@@ -6,12 +6,15 @@
 use crate::compose::merged::{Kind, Merged, MergedArgument, MergedField, MergedType};
 use crate::compose::subtypes::is_subtype;
 use crate::diagnostics::{Diagnostic, Level, Place};
+use crate::hierarchy::Hierarchy;
 use apollo_compiler::ast::{Directive, Type, Value};
 use apollo_compiler::{Name, Node};
 
 /// Checks the merged schema.
 pub(super) fn check(merged: &Merged) -> Vec<Diagnostic> {
-    let mut rule = Rule { merged, errors: Vec::new() };
+    let number = |interface: &Name| merged.types.get_index_of(interface);
+    let declared = merged.types.iter().map(|(name, ty)| (name, ty.interfaces.iter().map(number).collect()));
+    let mut rule = Rule { merged, hierarchy: Hierarchy::new(declared), errors: Vec::new() };
     for (name, ty) in &merged.types {
         rule.check_type(name, ty);
     }
@@ -20,10 +23,11 @@ pub(super) fn check(merged: &Merged) -> Vec<Diagnostic> {
 
 struct Rule<'a> {
     merged: &'a Merged,
+    hierarchy: Hierarchy<&'a Name>,
     errors: Vec<Diagnostic>,
 }
 
-impl Rule<'_> {
+impl<'a> Rule<'a> {
     fn error(&mut self, message: String, ty: &MergedType) {
         let place = |join: &crate::compose::merged::JoinType| {
             let graph = self.merged.graphs.get(join.graph)?;
@@ -35,7 +39,7 @@ impl Rule<'_> {
         self.errors.push(Diagnostic { code: "INVALID_GRAPHQL", level: Level::Error, message, places });
     }
 
-    fn check_type(&mut self, name: &Name, ty: &MergedType) {
+    fn check_type(&mut self, name: &'a Name, ty: &'a MergedType) {
         match ty.kind {
             Kind::Object | Kind::Interface => {
                 for (field, definition) in &ty.fields {
@@ -104,10 +108,11 @@ impl Rule<'_> {
         }
     }
 
-    fn check_implementation(&mut self, name: &Name, ty: &MergedType, interface: &Name) {
+    fn check_implementation(&mut self, name: &'a Name, ty: &MergedType, interface: &'a Name) {
         let merged = self.merged;
         let Some(definition) = merged.types.get(interface) else { return };
-        for inherited in &definition.interfaces {
+        let is_complete = self.hierarchy.has_all_of(&name, &interface);
+        for inherited in definition.interfaces.iter().filter(|_| !is_complete) {
             if !ty.interfaces.contains(inherited) {
                 self.error(format!("\"{name}\" implements \"{interface}\", so it must implement \"{inherited}\" too."), ty);
             }

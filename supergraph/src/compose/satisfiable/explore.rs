@@ -9,13 +9,14 @@ use super::states::{Failure, Labels, Opened, Position, State, Step, Visited, Why
 use super::{Locate, Satisfiability};
 use super::{explain, runtime_types};
 use crate::diagnostics::Diagnostic;
-use crate::ids::{FieldId, LabelId, SubgraphId, TypeId};
+use crate::ids::{FieldId, LabelId, SubgraphId, SubgraphSet, TypeId};
 use crate::model::{Supergraph, Type, TypeKind};
 use crate::plan::OperationKind;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Most attempts to take a field or a type condition at a node, over all states: a few seconds.
-const BUDGET: usize = 10_000_000;
+/// Most steps over all states: attempts to take a field or a type condition at a node, comparisons of states, and steps through the
+/// field sets of keys and requirements. About a second.
+const BUDGET: usize = 5_000_000;
 
 /// A mutation field that several subgraphs resolve: one of them must satisfy everything below it on its own.
 struct SharedMutation {
@@ -23,6 +24,15 @@ struct SharedMutation {
     field: FieldId,
     labels: Labels,
     by_subgraph: BTreeMap<SubgraphId, Vec<Position>>,
+}
+
+/// Whether a way remembers how it decided labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LabelMemory {
+    /// It does: a label is decided once.
+    Exact,
+    /// It does not: more ways than there are, but not exponentially many.
+    Forgetful,
 }
 
 /// The exploration.
@@ -35,21 +45,21 @@ pub(super) struct Explorer<'a> {
     hints: BTreeMap<FieldId, Diagnostic>,
     shared_mutations: Vec<SharedMutation>,
     failures: Vec<Failure>,
-    budget: usize,
+    labels: LabelMemory,
 }
 
 impl<'a> Explorer<'a> {
-    pub(super) fn new(graph: &'a Supergraph, locate: &'a Locate<'a>) -> Self {
+    pub(super) fn new(graph: &'a Supergraph, locate: &'a Locate<'a>, labels: LabelMemory) -> Self {
         Self {
             graph,
             locate,
-            reach: Reach::new(graph),
+            reach: Reach::new(graph, BUDGET),
             states: Vec::new(),
             contexts: Contexts::new(graph),
             hints: BTreeMap::new(),
             shared_mutations: Vec::new(),
             failures: Vec::new(),
-            budget: BUDGET,
+            labels,
         }
     }
 
@@ -70,11 +80,14 @@ impl<'a> Explorer<'a> {
             self.states.push(state);
         }
         let failures = self.explore(queue, &mut visited, None);
+        if self.reach.budget == 0 {
+            return Satisfiability { errors: vec![explain::over_budget(BUDGET)], hints: Vec::new() };
+        }
         let mut errors = explain::errors(&mut self, &failures);
         for shared in std::mem::take(&mut self.shared_mutations) {
             errors.extend(self.check_shared_mutation(shared, &visited));
         }
-        if self.budget == 0 {
+        if self.reach.budget == 0 {
             errors.push(explain::over_budget(BUDGET));
         }
         Satisfiability { errors, hints: self.hints.into_values().collect() }
@@ -91,11 +104,15 @@ impl<'a> Explorer<'a> {
             } else {
                 self.take_all(index, ty);
             }
-            if self.budget == 0 {
+            if self.reach.budget == 0 {
                 break;
             }
             for new in first_new..self.states.len() {
                 let Some(state) = self.states.get(new) else { continue };
+                if visited.has(state) {
+                    continue;
+                }
+                self.reach.spend(visited.len(state) + earlier.map_or(0, |earlier| earlier.len(state)));
                 if earlier.is_some_and(|earlier| earlier.covers(state)) || visited.covers(state) {
                     continue;
                 }
@@ -197,6 +214,7 @@ impl<'a> Explorer<'a> {
             self.shared_mutations.push(SharedMutation { root: index, field, labels, by_subgraph });
             return;
         }
+        let labels = if self.labels == LabelMemory::Forgetful { Labels::new() } else { labels };
         self.states.push(State { ty, at: next, labels, from: Some(index), step });
     }
 
@@ -212,6 +230,9 @@ impl<'a> Explorer<'a> {
         let positions = self.states.get(index).map(|state| state.at.clone()).unwrap_or_default();
         let mut next = Vec::new();
         for position in positions {
+            if !self.reach.nodes.may_take(position.node, field) {
+                continue;
+            }
             next.extend(self.try_take(position, field, labels, false));
             if is_leaf && !next.is_empty() {
                 return None;
@@ -219,7 +240,12 @@ impl<'a> Explorer<'a> {
         }
         for (context, closure) in opened {
             for (ty, subgraphs) in closure {
-                for subgraph in subgraphs.iter() {
+                let able = self.reach.nodes.may_resolve(*ty, field, subgraphs);
+                let resolves = |all: &SubgraphSet| self.graph.field(field).parent == *ty && all.intersects(&able);
+                if is_leaf && self.reach.nodes.unconditional(field).is_some_and(resolves) {
+                    return None;
+                }
+                for subgraph in able.iter() {
                     let position = Position { node: Nodes::plain(subgraph, *ty), context: *context };
                     next.extend(self.try_take(position, field, labels, true));
                     if is_leaf && !next.is_empty() {
@@ -241,7 +267,7 @@ impl<'a> Explorer<'a> {
         labels: &[(LabelId, bool)],
         entered: bool,
     ) -> Option<Position> {
-        self.budget = self.budget.saturating_sub(1);
+        self.reach.spend(1);
         let object = self.graph.field(field).parent;
         let (node, entered) = if self.reach.nodes.is_object(position.node) {
             (position.node, entered)
@@ -328,7 +354,7 @@ impl<'a> Explorer<'a> {
 
     /// The position of an object after a type condition.
     fn try_cast(&mut self, position: Position, object: TypeId) -> Option<Position> {
-        self.budget = self.budget.saturating_sub(1);
+        self.reach.spend(1);
         if self.reach.nodes.is_interface_object(position.node) {
             let is_possible = self.graph.get_type(position.node.ty).possible.contains(object);
             return (is_possible && self.reach.knows_typename(position.node)).then_some(position);

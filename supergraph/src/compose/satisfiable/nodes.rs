@@ -65,6 +65,22 @@ impl<'a> Nodes<'a> {
         self.unconditional.get(field)
     }
 
+    /// Those of the subgraphs that may resolve `field` for an object held as `ty`, which no path provides anything for.
+    pub(super) fn may_resolve(&self, ty: TypeId, field: FieldId, among: &SubgraphSet) -> SubgraphSet {
+        if self.graph.get_type(ty).kind != TypeKind::Object {
+            return among.clone();
+        }
+        let wanted = self.graph.field(field);
+        let own = if wanted.parent == ty { Some(field) } else { self.graph.field_of(ty, &wanted.name) };
+        own.map_or_else(SubgraphSet::new, |own| among.intersection(&self.graph.field(own).resolvers))
+    }
+
+    /// Whether `field` may be taken at `node`, as far as a quick look says.
+    pub(super) fn may_take(&self, node: Node, field: FieldId) -> bool {
+        let wanted = self.graph.field(field);
+        wanted.parent != node.ty || node.provided != Provided::NOTHING || wanted.resolvers.contains(node.subgraph)
+    }
+
     /// Whether the subgraph holds a node's type as an interface object.
     pub(super) fn is_interface_object(&self, node: Node) -> bool {
         self.graph.get_type(node.ty).interface_object_in.contains(node.subgraph)

@@ -53,6 +53,15 @@ impl World {
     pub(super) const OPEN: Self = Self(0);
 }
 
+/// How hard to look for the fields of a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effort {
+    /// Only in single subgraphs that resolve them all.
+    AtHand,
+    /// Wherever keys lead.
+    Full,
+}
+
 /// A question with a remembered answer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Goal {
@@ -77,10 +86,12 @@ pub(super) struct Reach<'a> {
     waiting: Vec<Goal>,
     queued: FxHashSet<Goal>,
     dependents: FxHashMap<Goal, FxHashSet<Goal>>,
+    /// How many more steps may be taken. When none is left, answers are incomplete and must not be told.
+    pub budget: usize,
 }
 
 impl<'a> Reach<'a> {
-    pub(super) fn new(graph: &'a Supergraph) -> Self {
+    pub(super) fn new(graph: &'a Supergraph, budget: usize) -> Self {
         Self {
             nodes: Nodes::new(graph),
             jumps: FxHashMap::default(),
@@ -94,6 +105,7 @@ impl<'a> Reach<'a> {
             waiting: Vec::new(),
             queued: FxHashSet::default(),
             dependents: FxHashMap::default(),
+            budget,
         }
     }
 
@@ -185,10 +197,19 @@ impl<'a> Reach<'a> {
         }
     }
 
-    /// Computes waiting goals until none has changed.
+    /// Counts work; whether there is any left to do it with.
+    pub(super) fn spend(&mut self, steps: usize) -> bool {
+        self.budget = self.budget.saturating_sub(steps);
+        self.budget > 0
+    }
+
+    /// Computes waiting goals until none has changed, or the budget is spent.
     fn settle(&mut self) {
         while let Some(goal) = self.waiting.pop() {
             self.queued.remove(&goal);
+            if !self.spend(1) {
+                continue;
+            }
             let grew = match goal {
                 Goal::Closure(world, node) => self.grow_closure(world, node),
                 Goal::Obtain(world, node, key) => self.try_obtain(world, node, key),
@@ -219,23 +240,36 @@ impl<'a> Reach<'a> {
                     types.push(entry.ty);
                 }
             }
-            for ty in types {
-                let jumps = self.jumps(ty);
-                for jump in jumps.iter() {
-                    let opened = self.try_jump((world, node), ty, jump, &reached);
-                    if !opened.is_empty() {
-                        grew = true;
-                        add(&mut reached, jump, &opened);
-                        self.closures.insert((world, node), Rc::new(reached.clone()));
-                    }
+            // What is at hand is cheap to see and mostly all there is, so it comes first.
+            for effort in [Effort::AtHand, Effort::Full] {
+                if effort == Effort::Full && grew {
+                    break;
+                }
+                for ty in &types {
+                    grew |= self.jump_from((world, node), *ty, effort, &mut reached);
                 }
             }
         }
         reached != *before
     }
 
+    /// Takes the keys that lead on from one type; whether any did.
+    fn jump_from(&mut self, of: (World, Node), ty: TypeId, effort: Effort, reached: &mut Closure) -> bool {
+        let mut grew = false;
+        let jumps = self.jumps(ty);
+        for jump in jumps.iter() {
+            let opened = self.try_jump(of, (ty, jump), effort, reached);
+            if !opened.is_empty() {
+                grew = true;
+                add(reached, jump, &opened);
+                self.closures.insert(of, Rc::new(reached.clone()));
+            }
+        }
+        grew
+    }
+
     /// The further subgraphs that a key opens for an object that is held as `ty` at some of the places reached so far.
-    fn try_jump(&mut self, of: (World, Node), ty: TypeId, jump: &Jump, reached: &Closure) -> SubgraphSet {
+    fn try_jump(&mut self, of: (World, Node), (ty, jump): (TypeId, &Jump), effort: Effort, reached: &Closure) -> SubgraphSet {
         let (world, node) = of;
         let closed = self.worlds.get(world.0 as usize).copied().flatten();
         let mut new = jump.opens.clone();
@@ -252,6 +286,9 @@ impl<'a> Reach<'a> {
         let from = reached.iter().filter(|entry| entry.ty == ty && entry.by != Some(*id));
         if self.is_at_hand(node, ty, from.clone(), key) {
             return new;
+        }
+        if effort == Effort::AtHand {
+            return SubgraphSet::new();
         }
         let goal = Goal::Closure(world, node);
         let mut heads: Vec<Node> = Vec::new();

@@ -7,7 +7,7 @@ use super::nodes::{Node, Provided};
 use super::runtime_types;
 use crate::ids::{FieldId, LabelId, SubgraphSet, TypeId};
 use crate::plan::OperationKind;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// How override labels were decided on a way. Sorted.
 pub(super) type Labels = Vec<(LabelId, bool)>;
@@ -65,20 +65,36 @@ pub(super) enum Why {
 
 /// What was explored: the positions and labels of earlier states, by client type.
 #[derive(Default)]
-pub(super) struct Visited(FxHashMap<TypeId, Vec<(Vec<Position>, Labels)>>);
+pub(super) struct Visited {
+    by_type: FxHashMap<TypeId, Vec<(Vec<Position>, Labels)>>,
+    exact: FxHashSet<(TypeId, Vec<Position>, Labels)>,
+}
 
 impl Visited {
     pub(super) fn add(&mut self, state: &State) {
-        self.0.entry(state.ty).or_default().push((state.at.clone(), state.labels.clone()));
+        self.by_type.entry(state.ty).or_default().push((state.at.clone(), state.labels.clone()));
+        self.exact.insert((state.ty, state.at.clone(), state.labels.clone()));
+    }
+
+    /// Whether the very same state was there before.
+    pub(super) fn has(&self, state: &State) -> bool {
+        self.exact.contains(&(state.ty, state.at.clone(), state.labels.clone()))
+    }
+
+    /// How many earlier states there are of the same type.
+    pub(super) fn len(&self, state: &State) -> usize {
+        self.by_type.get(&state.ty).map_or(0, Vec::len)
     }
 
     /// Whether an earlier state knew at most what this one knows, so that everything was checked under harder conditions.
     pub(super) fn covers(&self, state: &State) -> bool {
-        let earlier = self.0.get(&state.ty).map(Vec::as_slice).unwrap_or_default();
+        let earlier = self.by_type.get(&state.ty).map(Vec::as_slice).unwrap_or_default();
         earlier.iter().any(|(at, labels)| {
             labels.iter().all(|decision| state.labels.contains(decision))
                 && at.len() <= state.at.len()
-                && at.iter().all(|position| state.at.iter().any(|now| now.is_at_least(position)))
+                && at.iter().all(|position| {
+                    state.at.binary_search(position).is_ok() || state.at.iter().any(|now| now.is_at_least(position))
+                })
         })
     }
 }

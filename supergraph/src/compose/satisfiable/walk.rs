@@ -74,6 +74,9 @@ impl<'a> Reach<'a> {
             return *known;
         }
         walk.seen.insert(spot, Outcome::Stuck);
+        if !self.spend(1) {
+            return Outcome::Stuck;
+        }
         let outcome = match selection {
             Selection::Typename => {
                 let known = !self.nodes.is_interface_object(spot.node) || {

@@ -3,6 +3,7 @@
 //! Spec: <https://spec.graphql.org/draft/#IsValidImplementation()>
 
 use super::Violations;
+use crate::hierarchy::Hierarchy;
 use crate::subgraph::facts::fields_of;
 use apollo_compiler::ast::Type;
 use apollo_compiler::collections::IndexSet;
@@ -11,11 +12,17 @@ use apollo_compiler::{Name, Node, Schema};
 
 /// Checks every object type and interface.
 pub fn check(schema: &Schema, found: &mut Violations) {
+    let number = |interface: &ComponentName| schema.types.get_index_of(&interface.name);
+    let declared = schema.types.iter().filter_map(|(name, definition)| Some((name, interfaces_of(definition)?)));
+    let declared = Hierarchy::new(declared.map(|(name, interfaces)| (name, interfaces.iter().map(number).collect())));
     for definition in schema.types.values().filter(|definition| !definition.is_built_in()) {
         let Some(interfaces) = interfaces_of(definition) else { continue };
         for interface in interfaces {
             if let Some(ExtendedType::Interface(_)) = schema.types.get(&interface.name) {
                 check_implementation(schema, definition, interface, found);
+                if !declared.has_all_of(&definition.name(), &&interface.name) {
+                    check_inherited(schema, definition, interface, found);
+                }
             }
         }
     }
@@ -49,6 +56,12 @@ fn check_implementation(schema: &Schema, definition: &ExtendedType, interface: &
             ),
         }
     }
+}
+
+/// Whether a type says that it implements what its interface implements.
+fn check_inherited(schema: &Schema, definition: &ExtendedType, interface: &ComponentName, found: &mut Violations) {
+    let (name, location) = (definition.name(), definition.location());
+    let Some(implemented) = schema.types.get(&interface.name) else { return };
     let declared = interfaces_of(definition);
     for inherited in interfaces_of(implemented).into_iter().flatten() {
         if !declared.is_some_and(|declared| declared.contains(inherited.name.as_str())) {
