@@ -19,7 +19,7 @@ use crate::{
     exchange::Peer,
     reload::{Readable, Reload, SharedStatus, Status},
     server::{self, Drain, Front, tls::acceptor},
-    snapshot::Foundation,
+    snapshot::{Foundation, Snapshot},
     telemetry::logs,
 };
 
@@ -78,6 +78,16 @@ pub async fn serve(given: Given, announce: impl FnOnce(SocketAddr, &Config)) -> 
         let _ = tokio::task::spawn_blocking(move || tracer.shutdown()).await;
     }
     outcome.map_err(|error| Failure::Start(error.to_string()))
+}
+
+/// Finds what of a configuration would keep [`serve`] from starting, without listening and without asking anybody. Must be called
+/// inside a Tokio runtime.
+///
+/// # Errors
+/// Says what cannot be used.
+pub fn check(config: &Config) -> Result<(), Failure> {
+    config.tls.as_ref().map(acceptor).transpose().map_err(Failure::Input)?;
+    Snapshot::build(config, None, &Foundation::silent()).map(drop).map_err(Failure::Input)
 }
 
 /// The listeners of operators: who configures them, where, and what they answer.

@@ -61,13 +61,22 @@ impl Foundation {
         let access_log = log.enabled.then(|| AccessLog::open(log, metrics.clone())).transpose();
         let access_log = access_log.map_err(|error| format!("the access log cannot be opened: {error}"))?;
         let tracer = Tracer::new(&config.telemetry.exporters.tracing)?.map(Arc::new);
-        Ok(Self {
+        Ok(Self::of(metrics, access_log, tracer))
+    }
+
+    /// One that nobody hears of, for checking a configuration.
+    pub fn silent() -> Self {
+        Self::of(Metrics::new(), None, None)
+    }
+
+    fn of(metrics: Arc<Metrics>, access_log: Option<AccessLog>, tracer: Option<Arc<Tracer>>) -> Self {
+        Self {
             observer: Arc::new(Observer { metrics: metrics.clone(), access_log, tracer }),
             metrics,
             key_sets: KeySets::default(),
             counters: Counters::default(),
             upstreams: Mutex::default(),
-        })
+        }
     }
 }
 

@@ -48,14 +48,14 @@ impl Csrf {
         Ok(config.enabled.then_some(Self { required_headers }))
     }
 
-    /// Lets the request pass if no page could have sent it without a preflight.
+    /// Lets the request pass if no page could have sent it without a preflight; any method but GET, HEAD and POST needs one.
     ///
     /// # Errors
     /// `CsrfRejected`.
     pub fn check(&self, exchange: &Exchange) -> Result<(), Error> {
+        let is_simple = matches!(exchange.method, Method::GET | Method::HEAD | Method::POST);
         let has_required = self.required_headers.iter().any(|name| exchange.headers.contains_key(name));
-        let is_options = exchange.method == Method::OPTIONS;
-        if has_required || is_options || exchange.headers.get_all(CONTENT_TYPE).iter().any(forces_preflight) {
+        if has_required || !is_simple || exchange.headers.get_all(CONTENT_TYPE).iter().any(forces_preflight) {
             return Ok(());
         }
         let names: Vec<&str> = self.required_headers.iter().map(HeaderName::as_str).collect();
@@ -87,6 +87,11 @@ mod tests {
     use super::*;
     use crate::exchange::Peer;
 
+    fn exchange(request: http::Request<()>) -> Exchange {
+        let peer = Peer { address: "127.0.0.1:1".parse().unwrap(), is_tls: false };
+        Exchange::new(peer, request.into_parts().0, Duration::from_secs(1))
+    }
+
     #[test]
     fn only_what_a_page_cannot_send_unasked_passes() {
         let csrf = Csrf::new(&CsrfConfig::default()).unwrap().unwrap();
@@ -103,9 +108,11 @@ mod tests {
             ("X-Apollo-Operation-Name", "Q", true),
         ] {
             let request = http::Request::post("/").header(name, value).body(()).unwrap();
-            let peer = Peer { address: "127.0.0.1:1".parse().unwrap(), is_tls: false };
-            let exchange = Exchange::new(peer, request.into_parts().0, Duration::from_secs(1));
-            assert_eq!(csrf.check(&exchange).is_ok(), passes, "{name}: {value}");
+            assert_eq!(csrf.check(&exchange(request)).is_ok(), passes, "{name}: {value}");
+        }
+        for (method, passes) in [("GET", false), ("HEAD", false), ("POST", false), ("PUT", true), ("OPTIONS", true)] {
+            let request = http::Request::builder().method(method).uri("/").body(()).unwrap();
+            assert_eq!(csrf.check(&exchange(request)).is_ok(), passes, "{method}");
         }
     }
 

@@ -105,3 +105,88 @@ fn a_wrong_call_exits_with_2_and_help_shows_examples() {
     let (code, out, _) = printed(&run(&["--version"], &[]));
     assert!(code == Some(0) && out.starts_with("supergate 0."), "{out}");
 }
+
+/// Runs a batch mode over these lines; what it answers, a JSON value a line.
+fn batch(command: &str, lines: &[&str]) -> (Option<i32>, Vec<serde_json::Value>) {
+    use std::io::Write as _;
+    let mut process = Command::new(env!("CARGO_BIN_EXE_supergate"));
+    let mut process = process
+        .args([command, "--batch"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = process.stdin.take().unwrap();
+    let text = lines.join("\n");
+    let writer = std::thread::spawn(move || input.write_all(text.as_bytes()));
+    let output = process.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    let answers = String::from_utf8(output.stdout).unwrap();
+    (output.status.code(), answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+#[test]
+fn batch_modes_answer_in_order_and_survive_a_bad_line() {
+    let sdl = |name: &str, sdl: &str| format!(r#"{{"name":"{name}","url":"http://{name}","sdl":{}}}"#, serde_json::json!(sdl));
+    let federation = |id: &str, subgraphs: &[String]| format!(r#"{{"id":"{id}","subgraphs":[{}]}}"#, subgraphs.join(","));
+    // One line of more than a megabyte: lines have no length that is too long.
+    let long = format!("type Query {{ a: Int # {}\n }}", "x".repeat(2 << 20));
+    let good = federation("good", &[sdl("a", "type Query { a: Int }"), sdl("b", "type Query { b: Int }")]);
+    let bad = federation("bad", &[sdl("a", "type Query { a: Int }"), sdl("b", "type Query { a: String }")]);
+    let (code, answers) = batch("compose", &[&good, "not JSON", &bad, &federation("long", &[sdl("a", &long)])]);
+    assert_eq!((code, answers.len()), (Some(0), 4), "{answers:?}");
+    assert_eq!(answers[0]["id"], "good");
+    assert!(answers[0]["supergraph"].as_str().unwrap().contains("join__Graph"));
+    assert!(answers[0]["api_schema"].as_str().unwrap().contains("b: Int"));
+    assert!(answers[0]["hints"].is_array());
+    assert!(answers[1]["errors"][0]["message"].is_string(), "{}", answers[1]);
+    assert_eq!((&answers[2]["id"], &answers[2]["errors"][0]["code"]), (&"bad".into(), &"FIELD_TYPE_MISMATCH".into()));
+    assert_eq!(answers[2]["errors"][0]["subgraphs"], serde_json::json!(["a", "b"]));
+    assert_eq!(answers[3]["id"], "long");
+
+    let supergraph = &answers[0]["supergraph"];
+    let request =
+        |id: &str, operation: &str| serde_json::json!({ "id": id, "supergraph": supergraph, "operation": operation }).to_string();
+    let (code, plans) = batch("plan", &[&request("p", "{ a b }"), "{", &request("q", "{ c }")]);
+    assert_eq!((code, plans.len()), (Some(0), 3), "{plans:?}");
+    assert_eq!((&plans[0]["id"], &plans[0]["plan"]["kind"]), (&"p".into(), &"QueryPlan".into()));
+    assert!(plans[0]["planning_us"].is_number());
+    assert!(plans[1]["errors"][0]["message"].is_string());
+    assert_eq!(plans[2]["id"], "q");
+    assert!(plans[2]["errors"][0]["code"].is_string(), "{}", plans[2]);
+}
+
+#[test]
+fn compose_reads_rovers_file() {
+    let files = [
+        (
+            "supergraph.yaml",
+            "federation_version: =2.11.0\nsubgraphs:\n  a:\n    routing_url: http://127.0.0.1:9/a\n    schema:\n      file: ./a.graphql\n",
+        ),
+        ("a.graphql", "type Query { a: Int }"),
+    ];
+    let (code, supergraph, errors) = printed(&run(&["compose", "--config", "supergraph.yaml"], &files));
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(supergraph.contains(r#"@join__graph(name: "a", url: "http://127.0.0.1:9/a")"#), "{supergraph}");
+}
+
+/// Whatever would keep `serve` from starting is found without starting, and without a network.
+#[test]
+fn validate_finds_what_serve_would_refuse() {
+    let subgraphs = "subgraphs: { a: { url: \"http://127.0.0.1:9\" } }\n";
+    for (wrong, part) in [
+        (
+            "routes: [{ name: r, match: { path: '~(' }, upstream: u }]\nupstreams: { u: { endpoints: [{ url: \"http://127.0.0.1:9\" }] } }\n",
+            "regular expression",
+        ),
+        ("routes: [{ name: r, match: { path: /r }, upstream: nobody }]\n", "nobody"),
+        ("headers: { all: { request: [{ propagate: { matching: '(' } }] } }\n", "("),
+        ("tls: { certificates: [{ cert: ./missing.pem, key: ./missing.pem }] }\n", "missing.pem"),
+        ("upstreams: { u: { endpoints: [{ url: \"ftp://127.0.0.1\" }] } }\n", "http://"),
+    ] {
+        let config = format!("{subgraphs}{wrong}");
+        let (code, out, errors) = printed(&run(&["config", "validate"], &[("router.yaml", &config)]));
+        assert_eq!(code, Some(1), "{wrong}: {out}{errors}");
+        assert!(format!("{out}{errors}").contains(part), "{wrong}: {out}{errors}");
+    }
+}

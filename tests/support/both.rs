@@ -22,20 +22,29 @@ pub struct Side {
 
 /// Runs `check` against a fresh router for each kind of route. `config` is added to the routes; the upstream answers at once.
 pub async fn on_both(config: &str, check: impl AsyncFn(&Side)) {
-    on_both_after(Duration::ZERO, config, check).await;
+    run(Duration::ZERO, "", config, check).await;
 }
 
 /// The same with an upstream that takes its time.
 pub async fn on_both_after(wait: Duration, config: &str, check: impl AsyncFn(&Side)) {
+    run(wait, "", config, check).await;
+}
+
+/// The same with blocks of its own for the REST route (`csrf: {}`), for a policy that only GraphQL has by default.
+pub async fn on_both_with(route: &str, config: &str, check: impl AsyncFn(&Side)) {
+    run(Duration::ZERO, route, config, check).await;
+}
+
+async fn run(wait: Duration, route: &str, config: &str, check: impl AsyncFn(&Side)) {
     for kind in [Kind::Graphql, Kind::Rest] {
-        let side = Side::start(kind, wait, config).await;
+        let side = Side::start(kind, wait, route, config).await;
         eprintln!("--- on {kind:?}");
         check(&side).await;
     }
 }
 
 impl Side {
-    async fn start(kind: Kind, wait: Duration, config: &str) -> Self {
+    async fn start(kind: Kind, wait: Duration, route: &str, config: &str) -> Self {
         let upstream = Scripted::start(move |request| {
             let body = if request.line().1.starts_with("/graphql") { r#"{"data":{"me":{"id":"1"}}}"# } else { r#"{"id":"1"}"# };
             let fields = "server: scripted\r\nx-upstream: yes\r\ncache-control: max-age=60\r\n";
@@ -43,9 +52,10 @@ impl Side {
         })
         .await;
         let url = upstream.url();
+        let route = if route.is_empty() { String::new() } else { format!(", {route}") };
         let base = format!(
             "subgraphs:\n  accounts: {{ url: \"{url}/graphql\", schema: {{ sdl: \"type Query {{ me: User }} type User {{ id: ID }}\" }} }}\n\
-             routes:\n  - {{ name: orders, match: {{ path: /api }}, upstream: orders }}\n\
+             routes:\n  - {{ name: orders, match: {{ path: /api, methods: [GET, POST] }}, upstream: orders{route} }}\n\
              upstreams:\n  orders: {{ endpoints: [{{ url: \"{url}\" }}] }}\n"
         );
         Self { kind, router: Router::start(&format!("{base}{config}")).await, upstream }

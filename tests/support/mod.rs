@@ -7,7 +7,7 @@ mod scripted;
 mod token;
 mod virtual_subgraph;
 
-pub use both::{Kind, header, on_both, on_both_after};
+pub use both::{Kind, header, on_both, on_both_after, on_both_with};
 pub use otlp::Collector;
 pub use router::Router;
 pub use scripted::{Recorded, Scripted, Step, answer};

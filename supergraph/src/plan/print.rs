@@ -49,16 +49,59 @@ fn print(node: &Value, depth: usize, text: &mut String) {
             for alias in node.pointer("/entityBatch/aliases").and_then(Value::as_array).into_iter().flatten() {
                 for at in alias.get("paths").and_then(Value::as_array).into_iter().flatten() {
                     let key = alias.get("alias").and_then(Value::as_str).unwrap_or_default();
-                    let _ = writeln!(text, "{indent}  {key} at {} from{}", path(Some(at)), selections(alias.get("requires")));
+                    let _ = writeln!(text, "{indent}  {key} at {}", path(Some(at)));
+                    lay_out(&selections(alias.get("requires")), depth + 1, text);
+                    let _ = writeln!(text, " =>");
                 }
             }
             if let Some(requires) = node.get("requires") {
-                let _ = writeln!(text, "{indent}  from{}", selections(Some(requires)));
+                lay_out(&selections(Some(requires)), depth + 1, text);
+                let _ = writeln!(text, " =>");
             }
-            let _ = writeln!(text, "{indent}  {}", of("operation"));
-            let _ = writeln!(text, "{indent}}}");
+            lay_out(of("operation"), depth + 1, text);
+            let _ = writeln!(text, "\n{indent}}}");
         }
     }
+}
+
+/// Lays out an operation, which comes on one line: a field a line, selection sets indented. Ends without a line break.
+fn lay_out(operation: &str, depth: usize, text: &mut String) {
+    let mut depth = depth;
+    let (mut is_in_set, mut is_joined) = (false, false);
+    text.push_str(&"  ".repeat(depth));
+    for word in words(operation) {
+        let is_break = is_in_set && !is_joined && !matches!(word, "{") && !word.starts_with('@');
+        depth -= usize::from(word == "}").min(depth);
+        if is_break {
+            text.push('\n');
+            text.push_str(&"  ".repeat(depth));
+        } else if !text.ends_with(' ') {
+            text.push(' ');
+        }
+        text.push_str(word);
+        depth += usize::from(word == "{");
+        is_in_set |= word == "{";
+        // What stays on the line of the word before it: a field after its alias, a type condition after its dots.
+        is_joined = word == "..." || word == "on" || word.ends_with(':');
+    }
+}
+
+/// The words of an operation. What stands in parentheses or quotes belongs to the word it stands in.
+fn words(operation: &str) -> impl Iterator<Item = &str> {
+    let (mut parentheses, mut is_quoted, mut is_escaped) = (0_usize, false, false);
+    let is_end = move |c: char| {
+        match c {
+            _ if is_escaped => is_escaped = false,
+            '\\' if is_quoted => is_escaped = true,
+            '"' => is_quoted = !is_quoted,
+            '(' if !is_quoted => parentheses += 1,
+            ')' if !is_quoted => parentheses = parentheses.saturating_sub(1),
+            ' ' => return parentheses == 0 && !is_quoted,
+            _ => {}
+        }
+        false
+    };
+    operation.split(is_end).filter(|word| !word.is_empty())
 }
 
 fn path(path: Option<&Value>) -> String {
@@ -68,7 +111,7 @@ fn path(path: Option<&Value>) -> String {
 
 /// Selections of representations.
 fn selections(list: Option<&Value>) -> String {
-    let mut text = String::from(" {");
+    let mut text = String::from("{");
     for selection in list.and_then(Value::as_array).into_iter().flatten() {
         let of = |key: &str| selection.get(key).and_then(Value::as_str);
         match (of("typeCondition"), of("name"), of("alias")) {
@@ -83,6 +126,7 @@ fn selections(list: Option<&Value>) -> String {
             }
         }
         if let Some(below) = selection.get("selections") {
+            text.push(' ');
             text.push_str(&selections(Some(below)));
         }
     }
