@@ -23,24 +23,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "siblings",
         "what `handle` does at an exchange's end: it counts, and writes the access log's line",
     ),
-    ("supergraph/src/plan/assemble.rs", "parameters", "`document` prints one part per parameter, each used once"),
-    (
-        "supergraph/src/plan/document.rs",
-        "parameters",
-        "the printer hands its place and its outputs down; a struct would only rename them",
-    ),
-    ("supergraph/src/plan/rows.rs", "parameters", "the walk hands its place and its output down the selection"),
-    (
-        "src/execute/scan.rs",
-        "nesting",
-        "one loop over the tokens of a container, kept whole because it is the hot path of skipping",
-    ),
     ("supergraph/src/compose/satisfiable/reach.rs", "nesting", "a fixed point: one loop inside another until nothing changes"),
-    (
-        "supergraph/src/plan/options.rs",
-        "nesting",
-        "one walk over a field set of which each level is a condition on the one above",
-    ),
 ];
 
 /// Who may import whom in `src/`: the arrows of ARCHITECTURE.md. `LEAVES` may be imported by all.

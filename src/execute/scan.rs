@@ -20,6 +20,14 @@ pub struct Scanner<'a> {
     at: usize,
 }
 
+/// The arrays and objects that a skipped value has open.
+#[derive(Default)]
+struct Open {
+    depth: u32,
+    /// A bit per level, 1 for an object, the innermost last.
+    objects: u128,
+}
+
 impl<'a> Scanner<'a> {
     /// A cursor at the start of `text`.
     pub fn new(text: &'a [u8]) -> Self {
@@ -239,47 +247,59 @@ impl<'a> Scanner<'a> {
         if self.at == start { Err(Malformed) } else { Ok(()) }
     }
 
-    /// Takes an array or object without recursion. `objects` has a bit per open level, 1 for an object.
+    /// Takes an array or object without recursion.
     fn container(&mut self) -> Result<(), Malformed> {
-        let (mut depth, mut objects) = (0u32, 0u128);
+        let mut open = Open::default();
         loop {
-            let mut first = self.peek();
-            if first == b'{' || first == b'[' {
-                depth += 1;
-                if depth > MAX_NESTING {
-                    return Err(Malformed);
-                }
-                self.at += 1;
-                objects = objects << 1 | u128::from(first == b'{');
-                let is_empty = self.take(first + 2);
-                if !is_empty {
-                    if first == b'{' {
-                        self.key()?;
+            match self.peek() {
+                first @ (b'{' | b'[') => {
+                    if self.enter(first, &mut open)? {
+                        continue;
                     }
-                    continue;
                 }
-                depth -= 1;
-                objects >>= 1;
-            } else if first == b'"' {
-                self.string()?;
-            } else {
-                self.plain(first)?;
+                b'"' => self.string()?,
+                first => self.plain(first)?,
             }
-            loop {
-                if depth == 0 {
-                    return Ok(());
-                }
-                first = if objects & 1 == 1 { b'{' } else { b'[' };
-                if self.more(first + 2)? {
-                    if first == b'{' {
-                        self.key()?;
-                    }
-                    break;
-                }
-                depth -= 1;
-                objects >>= 1;
+            if !self.leave(&mut open)? {
+                return Ok(());
             }
         }
+    }
+
+    /// Takes the start of an array or object, or all of an empty one; whether a value inside comes next.
+    #[inline]
+    fn enter(&mut self, first: u8, open: &mut Open) -> Result<bool, Malformed> {
+        if open.depth == MAX_NESTING {
+            return Err(Malformed);
+        }
+        self.at += 1;
+        let is_object = first == b'{';
+        if self.take(first + 2) {
+            return Ok(false);
+        }
+        open.depth += 1;
+        open.objects = open.objects << 1 | u128::from(is_object);
+        if is_object {
+            self.key()?;
+        }
+        Ok(true)
+    }
+
+    /// After a value: takes the ends of what ends with it; whether another value comes next.
+    #[inline]
+    fn leave(&mut self, open: &mut Open) -> Result<bool, Malformed> {
+        while open.depth > 0 {
+            let is_object = open.objects & 1 == 1;
+            if self.more(if is_object { b'}' } else { b']' })? {
+                if is_object {
+                    self.key()?;
+                }
+                return Ok(true);
+            }
+            open.depth -= 1;
+            open.objects >>= 1;
+        }
+        Ok(false)
     }
 
     /// Nothing but white space may follow.

@@ -147,9 +147,10 @@ fn request(
         _ => OperationKind::Query,
     };
     let variables = used_variables(ready.operation, &variables);
-    let document = document(ready.operation, kind, operation_name.as_deref(), &target, &variables, &selection);
     let condition = all.and_then(|guard| conditions.get(guard));
-    let fetch = Fetch { subgraph: first.subgraph, kind, document, operation_name, variables, target, after, condition };
+    let document = String::new();
+    let mut fetch = Fetch { subgraph: first.subgraph, kind, document, operation_name, variables, target, after, condition };
+    fetch.document = document_of(ready.operation, &fetch, &selection);
     Some((fetch, explained))
 }
 
@@ -433,30 +434,23 @@ fn used_variables(operation: &Operation, used: &[Name]) -> Vec<Box<str>> {
     declared.filter(|name| used.iter().any(|used| used.as_str() == &***name)).cloned().collect()
 }
 
-/// The text of a request.
-fn document(
-    operation: &Operation,
-    kind: OperationKind,
-    name: Option<&str>,
-    target: &Target,
-    variables: &[Box<str>],
-    selection: &str,
-) -> String {
+/// The text of a request that selects this.
+fn document_of(operation: &Operation, fetch: &Fetch, selection: &str) -> String {
     let mut declared: Vec<String> = Vec::new();
-    if let Target::Entities(batches) = target {
+    if let Target::Entities(batches) = &fetch.target {
         declared.extend(batches.iter().map(|batch| format!("${}: [_Any!]!", batch.variable)));
     }
-    for variable in operation.variables.iter().filter(|variable| variables.contains(&variable.name)) {
+    for variable in operation.variables.iter().filter(|variable| fetch.variables.contains(&variable.name)) {
         let default = variable.default.as_ref().map(|value| format!(" = {value}")).unwrap_or_default();
         declared.push(format!("${}: {}{default}", variable.name, variable.ty));
     }
-    let keyword = match kind {
+    let keyword = match fetch.kind {
         OperationKind::Query => "query",
         OperationKind::Mutation => "mutation",
         OperationKind::Subscription => "subscription",
     };
-    let name = name.map(|name| format!(" {name}")).unwrap_or_default();
-    match (declared.is_empty(), kind, name.is_empty()) {
+    let name = fetch.operation_name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+    match (declared.is_empty(), fetch.kind, name.is_empty()) {
         (true, OperationKind::Query, true) => selection.to_owned(),
         (true, ..) => format!("{keyword}{name} {selection}"),
         _ => format!("{keyword}{name}({}) {selection}", declared.join(", ")),

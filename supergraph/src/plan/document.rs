@@ -67,6 +67,21 @@ struct Scope {
     types: TypeSet,
 }
 
+/// Whose fields are printed: a visit, its subgraph, and the condition that holds there anyway.
+#[derive(Clone, Copy)]
+struct Place<'d> {
+    visit: &'d VisitDraft,
+    subgraph: SubgraphId,
+    known: Guard,
+}
+
+/// A selection set as far as it is printed.
+struct Printed {
+    text: String,
+    /// How its fields are read.
+    fields: Vec<ReadField>,
+}
+
 /// One field as it is printed: a pick for some of its types, under a response key.
 pub(super) struct Unit<'d> {
     pub slot: usize,
@@ -74,8 +89,10 @@ pub(super) struct Unit<'d> {
     pub pick: &'d Pick,
     pub types: Vec<TypeId>,
     pub key: String,
-    /// Already printed at the top.
+    /// Stands at the top, outside fragments.
     pub is_plain: bool,
+    /// Its text, until it stands at the top.
+    pub line: Option<String>,
 }
 
 impl<'d> Documents<'d, '_> {
@@ -85,16 +102,15 @@ impl<'d> Documents<'d, '_> {
         let fetch = draft.fetches.get(fetch)?;
         let visit = draft.visits.get(fetch.visit)?;
         let mut gathered = Gathered::default();
-        let mut fields = Vec::new();
-        let mut text = String::from("{");
-        let mut typename = visit.typename;
+        let mut printed = Printed { text: String::from("{"), fields: Vec::new() };
+        let place = Place { visit, subgraph: fetch.subgraph, known };
         if arrivals.is_empty() {
             let scope = Scope { ty: None, types: TypeSet::empty() };
-            self.fields(visit, fetch.subgraph, &scope, known, &mut text, &mut fields, &mut gathered);
+            self.fields(place, &scope, &mut printed, &mut gathered);
         } else {
-            typename = true;
-            self.entity_blocks(fetch.visit, arrivals, known, &mut text, &mut fields, &mut gathered);
+            self.entity_blocks(place, arrivals, &mut printed, &mut gathered);
         }
+        let Printed { mut text, fields } = printed;
         if text == "{" {
             text.push_str(" __typename");
         }
@@ -104,25 +120,13 @@ impl<'d> Documents<'d, '_> {
             [only] if arrivals.iter().all(|arrival| arrival.naming == Naming::Concrete) => Some(*only),
             _ => None,
         };
-        let typename = (typename && visit.typename).then(|| "__typename".into());
+        let typename = visit.typename.then(|| "__typename".into());
         let read = self.reads.push(Read { layout: LayoutId::new(visit.layout), typename, object_type, fields });
         Some(Body { text, read, variables: gathered.variables, renames: gathered.renames })
     }
 
     /// Fragments of an `_entities` field: on the interface where the representation names it, else on the objects' types.
-    #[allow(clippy::too_many_arguments, reason = "what is read and what is gathered are filled side by side")]
-    fn entity_blocks(
-        &mut self,
-        visit: usize,
-        arrivals: &[ArrivalDraft],
-        known: Guard,
-        text: &mut String,
-        fields: &mut Vec<ReadField>,
-        gathered: &mut Gathered,
-    ) {
-        let draft = self.draft;
-        let Some(visit) = draft.visits.get(visit) else { return };
-        let Some(fetch) = draft.fetches.get(visit.fetch) else { return };
+    fn entity_blocks(&mut self, place: Place<'d>, arrivals: &[ArrivalDraft], printed: &mut Printed, gathered: &mut Gathered) {
         let mut scopes: Vec<Scope> = Vec::new();
         for arrival in arrivals {
             let ty = match arrival.naming {
@@ -135,83 +139,57 @@ impl<'d> Documents<'d, '_> {
             }
         }
         for scope in scopes {
-            match scope.ty {
-                Some(id) => {
-                    let _ = write!(text, " ... on {} {{", self.options.supergraph.get_type(id).name);
-                    let start = text.len();
-                    if visit.typename {
-                        text.push_str(" __typename");
-                    }
-                    self.fields(visit, fetch.subgraph, &scope, known, text, fields, gathered);
-                    if text.len() == start {
-                        text.push_str(" __typename");
-                    }
-                    text.push_str(" }");
-                }
-                None => self.fields(visit, fetch.subgraph, &scope, known, text, fields, gathered),
+            let Some(id) = scope.ty else {
+                self.fields(place, &scope, printed, gathered);
+                continue;
+            };
+            let _ = write!(printed.text, " ... on {} {{", self.options.supergraph.get_type(id).name);
+            let start = printed.text.len();
+            if place.visit.typename {
+                printed.text.push_str(" __typename");
             }
+            self.fields(place, &scope, printed, gathered);
+            if printed.text.len() == start {
+                printed.text.push_str(" __typename");
+            }
+            printed.text.push_str(" }");
         }
     }
 
     /// Prints the fields of a visit in a scope.
-    #[allow(clippy::too_many_arguments, reason = "what is read and what is gathered are filled side by side")]
-    fn fields(
-        &mut self,
-        visit: &'d VisitDraft,
-        subgraph: SubgraphId,
-        scope: &Scope,
-        known: Guard,
-        text: &mut String,
-        fields: &mut Vec<ReadField>,
-        gathered: &mut Gathered,
-    ) {
-        let mut units = self.units(visit, subgraph, scope);
-        self.resolve_conflicts(&mut units, visit, subgraph);
+    fn fields(&mut self, place: Place<'d>, scope: &Scope, printed: &mut Printed, gathered: &mut Gathered) {
+        let mut units = self.units(place.visit, place.subgraph, scope);
+        self.resolve_conflicts(&mut units, place.visit, place.subgraph);
         let shared: Vec<bool> = units.iter().map(|unit| units.iter().filter(|other| other.key == unit.key).count() > 1).collect();
-        let mut printed: Vec<Option<String>> = Vec::with_capacity(units.len());
-        for (unit, is_shared) in units.iter().zip(&shared) {
-            let line = self.unit((unit, *is_shared), (visit, subgraph), known, fields, gathered);
-            printed.push(Some(line));
-        }
-        for (unit, line) in units.iter().zip(&mut printed) {
-            if unit.is_plain
-                && let Some(line) = line.take()
-            {
-                text.push_str(&line);
+        for (unit, is_shared) in units.iter_mut().zip(shared) {
+            let line = self.unit((unit, is_shared), place, &mut printed.fields, gathered);
+            if unit.is_plain {
+                printed.text.push_str(&line);
+            } else {
+                unit.line = Some(line);
             }
         }
-        for (types, lines) in group(&units, &printed, scope) {
-            if lines.is_empty() && scope.ty.is_some() {
+        for (types, chosen) in group(&units, scope) {
+            if chosen.is_empty() && scope.ty.is_some() {
                 continue;
             }
-            self.blocks(&units, (visit, subgraph), scope, &types, &lines, &printed, text);
+            let chosen: Vec<&Unit<'_>> = chosen.iter().filter_map(|index| units.get(*index)).collect();
+            let alone = chosen.iter().all(|unit| units.iter().filter(|other| other.key == unit.key).count() == 1);
+            let cover = if alone && types.len() > 1 { self.covering(&chosen, place.subgraph, scope, &types) } else { None };
+            let names = cover.map_or(types, |id| vec![id]);
+            let typename = (scope.ty.is_none() && place.visit.typename) || chosen.is_empty();
+            self.blocks(&names, typename, &chosen, &mut printed.text);
         }
     }
 
-    /// Prints the same lines for object types: on an interface that covers exactly these, or on each.
-    #[allow(clippy::too_many_arguments, reason = "a block needs its surroundings")]
-    fn blocks(
-        &self,
-        units: &[Unit<'_>],
-        (visit, subgraph): (&VisitDraft, SubgraphId),
-        scope: &Scope,
-        types: &[TypeId],
-        lines: &[usize],
-        printed: &[Option<String>],
-        text: &mut String,
-    ) {
-        let chosen: Vec<&Unit<'_>> = lines.iter().filter_map(|index| units.get(*index)).collect();
-        let alone = chosen.iter().all(|unit| units.iter().filter(|other| other.key == unit.key).count() == 1);
-        let cover = if alone && types.len() > 1 { self.covering(&chosen, subgraph, scope, types) } else { None };
-        let names = cover.map_or_else(|| types.to_vec(), |id| vec![id]);
-        for id in names {
-            let _ = write!(text, " ... on {} {{", self.options.supergraph.get_type(id).name);
-            if (scope.ty.is_none() && visit.typename) || lines.is_empty() {
+    /// Prints the same units in a fragment on each of these types.
+    fn blocks(&self, types: &[TypeId], typename: bool, units: &[&Unit<'_>], text: &mut String) {
+        for id in types {
+            let _ = write!(text, " ... on {} {{", self.options.supergraph.get_type(*id).name);
+            if typename {
                 text.push_str(" __typename");
             }
-            for line in lines.iter().filter_map(|index| printed.get(*index)).flatten() {
-                text.push_str(line);
-            }
+            units.iter().filter_map(|unit| unit.line.as_ref()).for_each(|line| text.push_str(line));
             text.push_str(" }");
         }
     }
@@ -258,7 +236,7 @@ impl<'d> Documents<'d, '_> {
             if types.is_empty() {
                 continue;
             }
-            let mut unit = Unit { slot: *slot, slot_draft, pick, types, key, is_plain: is_single };
+            let mut unit = Unit { slot: *slot, slot_draft, pick, types, key, is_plain: is_single, line: None };
             let covers = scope.ty.is_some() && scope.types.iter().all(|id| unit.types.contains(&id));
             if is_single || (covers && scope.ty.is_some_and(|ty| self.has_alike(ty, subgraph, &unit))) {
                 unit.is_plain = true;
@@ -274,7 +252,7 @@ impl<'d> Documents<'d, '_> {
                 }
             }
             for (_, types) in split {
-                units.push(Unit { slot: *slot, slot_draft, pick, types, key: unit.key.clone(), is_plain: false });
+                units.push(Unit { slot: *slot, slot_draft, pick, types, key: unit.key.clone(), is_plain: false, line: None });
             }
         }
         units
@@ -290,8 +268,7 @@ impl<'d> Documents<'d, '_> {
     fn unit(
         &mut self,
         (unit, is_shared): (&Unit<'d>, bool),
-        (visit, subgraph): (&VisitDraft, SubgraphId),
-        known: Guard,
+        Place { visit, subgraph, known }: Place<'d>,
         fields: &mut Vec<ReadField>,
         gathered: &mut Gathered,
     ) -> String {
@@ -304,10 +281,10 @@ impl<'d> Documents<'d, '_> {
         }
         gathered.variables.extend(call.variables.iter().cloned());
         gathered.path.push(unit.key.clone());
-        let mut body = String::new();
-        let value = match unit.pick.below.and_then(|below| self.draft.visits.get(below)) {
-            None => ReadValue::Leaf,
-            Some(below) => ReadValue::Object(self.selection_set(below, subgraph, &mut body, gathered)),
+        let below = unit.pick.below.and_then(|below| self.draft.visits.get(below));
+        let (body, value) = match below.and_then(|below| self.selection_set(below, subgraph, gathered)) {
+            None => (String::new(), ReadValue::Leaf),
+            Some((body, read)) => (body, ReadValue::Object(read)),
         };
         if unit.key != unit.slot_draft.key {
             let to = unit.slot_draft.key.clone();
@@ -362,31 +339,28 @@ impl<'d> Documents<'d, '_> {
         text
     }
 
-    /// The selection set below a field.
+    /// The selection set below a field, and how it is read.
     fn selection_set(
         &mut self,
         visit: &'d VisitDraft,
         subgraph: SubgraphId,
-        text: &mut String,
         gathered: &mut Gathered,
-    ) -> ReadId {
-        let Some(ty) = visit.ty else { return ReadId::new(0) };
+    ) -> Option<(String, ReadId)> {
+        let ty = visit.ty?;
         let types = self.options.possible(ty, subgraph).clone();
         let is_interface_object = self.options.is_interface_object(ty, subgraph);
         let is_abstract = self.options.supergraph.get_type(ty).is_abstract() && !is_interface_object;
-        let mut fields = Vec::new();
-        text.push_str(" {");
+        let mut printed = Printed { text: String::from(" {"), fields: Vec::new() };
         let typename = visit.typename || is_abstract;
         if typename {
-            text.push_str(" __typename");
+            printed.text.push_str(" __typename");
         }
-        let start = text.len();
         let scope = Scope { ty: Some(ty), types };
-        self.fields(visit, subgraph, &scope, ALWAYS, text, &mut fields, gathered);
-        if text.len() == start && !typename {
-            text.push_str(" __typename");
+        self.fields(Place { visit, subgraph, known: ALWAYS }, &scope, &mut printed, gathered);
+        if printed.text == " {" {
+            printed.text.push_str(" __typename");
         }
-        text.push_str(" }");
+        printed.text.push_str(" }");
         let object_type = if is_abstract || is_interface_object { None } else { Some(ty) };
         let possible = self.draft.layouts.get(visit.layout).map_or(&[][..], |layout| layout.types.as_slice());
         if let (true, [only]) = (is_interface_object, possible) {
@@ -396,17 +370,16 @@ impl<'d> Documents<'d, '_> {
             gathered.renames.push(Rename { path, to, is_value: true });
         }
         let typename = typename.then(|| "__typename".into());
-        self.reads.push(Read { layout: LayoutId::new(visit.layout), typename, object_type, fields })
+        let read = Read { layout: LayoutId::new(visit.layout), typename, object_type, fields: printed.fields };
+        Some((printed.text, self.reads.push(read)))
     }
 }
 
 /// Object types of the scope by the units printed in their fragments.
-fn group(units: &[Unit<'_>], printed: &[Option<String>], scope: &Scope) -> Vec<(Vec<TypeId>, Vec<usize>)> {
+fn group(units: &[Unit<'_>], scope: &Scope) -> Vec<(Vec<TypeId>, Vec<usize>)> {
     let mut groups: Vec<(Vec<TypeId>, Vec<usize>)> = Vec::new();
     for id in scope.types.iter() {
-        let wants = |(index, unit): (usize, &Unit<'_>)| {
-            (printed.get(index).is_some_and(Option::is_some) && unit.types.contains(&id)).then_some(index)
-        };
+        let wants = |(index, unit): (usize, &Unit<'_>)| (unit.line.is_some() && unit.types.contains(&id)).then_some(index);
         let lines: Vec<usize> = units.iter().enumerate().filter_map(wants).collect();
         match groups.iter_mut().find(|(_, known)| *known == lines) {
             Some((types, _)) => types.push(id),

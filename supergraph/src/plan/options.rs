@@ -62,18 +62,24 @@ fn signature(supergraph: &Supergraph, id: TypeId) -> String {
         let field = supergraph.field(*field);
         let _ = write!(text, " {name}:{:?}", field.ty);
         for (subgraph, at) in field.subgraph_views() {
-            let _ = write!(text, "@{} {:?} {} {} {:?}", subgraph.index(), at.ty, at.external, at.overridden, at.label);
-            for (what, set) in [("requires", &at.requires), ("provides", &at.provides)] {
-                if let Some(set) = set {
-                    let _ = write!(text, " {what} {}", set_text(supergraph, set));
-                }
-            }
+            let _ = write!(text, "@{}", subgraph.index());
+            add_field(&mut text, supergraph, at);
             if !at.context_arguments.is_empty() {
                 let _ = write!(text, " context {}", id.index());
             }
         }
     }
     text
+}
+
+/// A field as one subgraph has it.
+fn add_field(text: &mut String, supergraph: &Supergraph, at: &FieldAt) {
+    let _ = write!(text, " {:?} {} {} {:?}", at.ty, at.external, at.overridden, at.label);
+    for (what, set) in [("requires", &at.requires), ("provides", &at.provides)] {
+        if let Some(set) = set {
+            let _ = write!(text, " {what} {}", set_text(supergraph, set));
+        }
+    }
 }
 
 fn set_text(supergraph: &Supergraph, set: &FieldSet) -> String {
@@ -198,10 +204,7 @@ pub(super) fn provided<'a>(
         for selection in &set.selections {
             match selection {
                 Selection::Field { field, below, .. } if supergraph.field(*field).name == name => {
-                    let list = found.get_or_insert_with(Vec::new);
-                    if !below.selections.is_empty() {
-                        list.push(below);
-                    }
+                    found.get_or_insert_with(Vec::new).extend((!below.selections.is_empty()).then_some(below));
                 }
                 Selection::Fragment { on, below } if supergraph.get_type(*on).possible.contains(object) => open.push(below),
                 _ => {}

@@ -12,14 +12,13 @@ use rustc_hash::FxHashMap;
 
 /// Layouts of a draft, in its order.
 pub(super) fn layouts(ready: &Ready<'_, '_>, conditions: &mut Conditions<'_>) -> Shape {
-    let mut shape = empty_shape();
-    let mut enums = FxHashMap::default();
+    let mut rows = Rows { ready, conditions, shape: empty_shape(), enums: FxHashMap::default() };
     for (index, draft) in ready.draft.layouts.iter().enumerate() {
         let fields = draft
             .slots
             .iter()
             .enumerate()
-            .filter_map(|(slot, slot_draft)| output(ready, draft, (slot, slot_draft), &mut shape, &mut enums, conditions))
+            .filter_map(|(slot, slot_draft)| rows.output(draft, SlotId::new(slot), slot_draft))
             .collect();
         let mut types = draft.types.iter();
         let object_type = types.next().filter(|_| types.next().is_none());
@@ -31,62 +30,56 @@ pub(super) fn layouts(ready: &Ready<'_, '_>, conditions: &mut Conditions<'_>) ->
             possible: TypeSet::new(visible.collect()),
             fields,
         };
-        shape.layouts.push(layout);
+        rows.shape.layouts.push(layout);
     }
-    shape
+    rows.shape
 }
 
-/// A client field as it is written.
-fn output(
-    ready: &Ready<'_, '_>,
-    layout: &LayoutDraft,
-    (slot, draft): (usize, &SlotDraft),
-    shape: &mut Shape,
-    enums: &mut FxHashMap<TypeId, EnumId>,
-    conditions: &mut Conditions<'_>,
-) -> Option<OutputField> {
-    let field = ready.selections.field(layout.set?, draft.client?)?;
-    let value = if field.is_typename() {
-        OutputValue::Typename
-    } else if let Some(below) = draft.below {
-        OutputValue::Object(LayoutId::new(below))
-    } else {
-        OutputValue::Leaf(leaf(ready, field.named, shape, enums, field.name.starts_with("__")))
-    };
-    let types = (draft.types != layout.types).then(|| draft.types.clone());
-    Some(OutputField {
-        key: field.key.as_str().into(),
-        slot: SlotId::new(slot),
-        types,
-        condition: conditions.get(field.guard),
-        wrap: field.wrap,
-        value,
-    })
+/// The shape while its rows are written.
+struct Rows<'r, 'a, 'c, 'g> {
+    ready: &'r Ready<'r, 'a>,
+    conditions: &'c mut Conditions<'g>,
+    shape: Shape,
+    /// Enum types that the shape has already.
+    enums: FxHashMap<TypeId, EnumId>,
 }
 
-/// What JSON a leaf of this type may be.
-fn leaf(
-    ready: &Ready<'_, '_>,
-    named: TypeId,
-    shape: &mut Shape,
-    enums: &mut FxHashMap<TypeId, EnumId>,
-    is_introspection: bool,
-) -> LeafKind {
-    let ty = ready.options.supergraph.get_type(named);
-    match (ty.kind, ty.name.as_str()) {
-        _ if is_introspection => LeafKind::Any,
-        (TypeKind::Enum, _) => LeafKind::Enum(*enums.entry(named).or_insert_with(|| {
-            let visible = ty.values.iter().filter(|(_, value)| !value.inaccessible);
-            let mut values: Vec<Box<str>> = visible.map(|(name, _)| name.as_str().into()).collect();
-            values.sort_unstable();
-            shape.enums.push(values)
-        })),
-        (_, "Int") => LeafKind::Int,
-        (_, "Float") => LeafKind::Float,
-        (_, "String") => LeafKind::String,
-        (_, "Boolean") => LeafKind::Boolean,
-        (_, "ID") => LeafKind::Id,
-        _ => LeafKind::Any,
+impl Rows<'_, '_, '_, '_> {
+    /// A client field as it is written.
+    fn output(&mut self, layout: &LayoutDraft, slot: SlotId, draft: &SlotDraft) -> Option<OutputField> {
+        let field = self.ready.selections.field(layout.set?, draft.client?)?;
+        let value = if field.is_typename() {
+            OutputValue::Typename
+        } else if let Some(below) = draft.below {
+            OutputValue::Object(LayoutId::new(below))
+        } else if field.name.starts_with("__") {
+            // Introspection answers with what is right already.
+            OutputValue::Leaf(LeafKind::Any)
+        } else {
+            OutputValue::Leaf(self.leaf(field.named))
+        };
+        let types = (draft.types != layout.types).then(|| draft.types.clone());
+        let condition = self.conditions.get(field.guard);
+        Some(OutputField { key: field.key.as_str().into(), slot, types, condition, wrap: field.wrap, value })
+    }
+
+    /// What JSON a leaf of this type may be.
+    fn leaf(&mut self, named: TypeId) -> LeafKind {
+        let ty = self.ready.options.supergraph.get_type(named);
+        match (ty.kind, ty.name.as_str()) {
+            (TypeKind::Enum, _) => LeafKind::Enum(*self.enums.entry(named).or_insert_with(|| {
+                let visible = ty.values.iter().filter(|(_, value)| !value.inaccessible);
+                let mut values: Vec<Box<str>> = visible.map(|(name, _)| name.as_str().into()).collect();
+                values.sort_unstable();
+                self.shape.enums.push(values)
+            })),
+            (_, "Int") => LeafKind::Int,
+            (_, "Float") => LeafKind::Float,
+            (_, "String") => LeafKind::String,
+            (_, "Boolean") => LeafKind::Boolean,
+            (_, "ID") => LeafKind::Id,
+            _ => LeafKind::Any,
+        }
     }
 }
 
