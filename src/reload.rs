@@ -17,7 +17,7 @@ use std::{collections::HashMap, hash::BuildHasher, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use supergraph::{
     compose::{Source, compose},
-    diagnostics::Diagnostic,
+    diagnostics::{Diagnostic, Place},
     model::Supergraph,
 };
 use tokio_util::sync::CancellationToken;
@@ -294,6 +294,7 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("supergraph.listen", old.supergraph.listen != new.supergraph.listen),
         ("health_check", old.health_check != new.health_check),
         ("admin", old.admin != new.admin),
+        ("tls", old.tls != new.tls),
         ("shutdown", old.shutdown != new.shutdown),
         ("telemetry.exporters", old_telemetry.exporters != new_telemetry.exporters),
         ("telemetry.logging", old_telemetry.logging != new_telemetry.logging),
@@ -302,12 +303,17 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     changes.into_iter().filter(|(_, is_changed)| *is_changed).map(|(block, _)| block).collect()
 }
 
+/// `FIELD_TYPE_MISMATCH: … (in accounts 12:3, products)`.
 fn told(diagnostics: Vec<Diagnostic>) -> Vec<String> {
+    let tell = |place: Place| match (place.subgraph, place.at) {
+        (Some(name), Some((line, column))) => Some(format!("{name} {line}:{column}")),
+        (name, _) => name,
+    };
     let tell = |diagnostic: Diagnostic| {
-        let mut names: Vec<_> = diagnostic.places.into_iter().filter_map(|place| place.subgraph).collect();
-        names.dedup();
-        let place = if names.is_empty() { String::new() } else { format!(" (in {})", names.join(", ")) };
-        format!("{}: {}{place}", diagnostic.code, diagnostic.message)
+        let mut places: Vec<_> = diagnostic.places.into_iter().filter_map(tell).collect();
+        places.dedup();
+        let places = if places.is_empty() { String::new() } else { format!(" (in {})", places.join(", ")) };
+        format!("{}: {}{places}", diagnostic.code, diagnostic.message)
     };
     diagnostics.into_iter().map(tell).collect()
 }

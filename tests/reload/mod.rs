@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -59,8 +60,47 @@ async fn with_a_subgraph_down_at_start_it_serves_from_the_last_good_supergraph()
     let router = Router::start_with(&example, &more).await;
     let partial = router.graphql("{ me { name reviews { id } } }").await;
     assert_eq!(partial["data"]["me"], json!({ "name": "Ada Lovelace", "reviews": null }), "{partial}");
-    assert!(router.readiness().await.unwrap().1.contains("reviews"));
+    let report: Value = serde_json::from_str(&router.readiness().await.unwrap().1).unwrap();
+    assert_eq!((&report["status"], &report["supergraph"]["origin"]), (&json!("UP"), &json!("last_good")), "{report}");
+    assert!(report["subgraphs"]["reviews"]["errors"][0].as_str().unwrap().contains("does not answer"), "{report}");
+    let log = router.log();
+    assert!(log.contains("served from the last good supergraph") && log.contains("reviews"), "{log}");
+    example.restart(Upstream::Reviews).await.unwrap();
+    let is_composed = async || router.readiness().await.is_some_and(|(_, body)| body.contains(r#""origin":"composed""#));
+    eventually("composition once all subgraphs are there", &router, is_composed).await;
+    assert_eq!(router.graphql("{ me { reviews { id } } }").await["data"]["me"]["reviews"][0]["id"], "1");
     std::fs::remove_file(file).unwrap();
+}
+
+/// Whoever has a supergraph can answer: with the fields that are left, or with errors that say which subgraph does not. Taking the
+/// router out of traffic would turn these into no answer at all, and REST routes with them, so it stays ready and says what is down.
+#[tokio::test]
+async fn with_every_subgraph_dead_it_stays_ready_and_names_them() {
+    let mut example = Example::start(Addresses::any_port()).await.unwrap();
+    let router = Router::start_with(&example, "supergraph: { poll_interval: 100ms, last_good: ./good.graphql }\n").await;
+    for subgraph in Upstream::SUBGRAPHS {
+        example.stop(subgraph);
+    }
+    let names: Vec<&str> = Upstream::SUBGRAPHS.iter().map(|subgraph| subgraph.name()).collect();
+    let down = async || {
+        let (status, body) = router.readiness().await.unwrap();
+        assert_eq!(status, 200, "{body}");
+        let report: Value = serde_json::from_str(&body).unwrap();
+        report["subgraphs"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    eventually("a report of all four", &router, async || down().await.len() == 4).await;
+    for name in names {
+        assert!(down().await.iter().any(|it| it == name));
+        let log = router.log();
+        assert!(log.lines().any(|line| line.contains("cannot be had") && line.contains(name)), "{log}");
+    }
+    let answer = router.graphql("{ me { name } topProducts { name } }").await;
+    assert_eq!(answer["errors"].as_array().unwrap().len(), 2, "{answer}");
+    assert_eq!(router.get("/api/v1/orders/1").send().await.unwrap().status(), 200);
+    for subgraph in Upstream::SUBGRAPHS {
+        example.restart(subgraph).await.unwrap();
+    }
+    eventually("an empty report", &router, async || down().await.is_empty()).await;
 }
 
 #[tokio::test]
@@ -79,6 +119,53 @@ async fn an_sdl_that_does_not_compose_replaces_nothing_and_a_good_one_does() {
     }
     *sdl.lock().unwrap() = "type Query { old: String new: String }".to_owned();
     eventually("the swap", &router, async || router.graphql("{ new }").await == json!({ "data": { "new": "new" } })).await;
+}
+
+/// What a team sees that breaks the graph: every error with its code, subgraph, line and what to do, and a graph that serves on.
+#[tokio::test]
+async fn a_broken_change_of_a_live_subgraph_is_refused_while_requests_are_served() {
+    let sdl = Arc::new(Mutex::new("type Query { old: String }".to_owned()));
+    let (one, two) = (changing(sdl.clone()).await, changing(Arc::new(Mutex::new("type Query { new: String }".to_owned()))).await);
+    let config = format!(
+        "supergraph: {{ poll_interval: 100ms, last_good: ./good.graphql }}\nsubgraphs:\n  one: {{ url: \"{}\" }}\n  two: {{ url: \"{}\" }}\n",
+        one.url(),
+        two.url()
+    );
+    let router = Router::start(&config).await;
+    let good = json!({ "data": { "old": "old", "new": "new" } });
+    assert_eq!(router.graphql("{ old new }").await, good);
+    let before: Value = serde_json::from_str(&router.readiness().await.unwrap().1).unwrap();
+
+    let is_refused = AtomicBool::new(false);
+    let served = async {
+        let mut answers = 0;
+        while !is_refused.load(Ordering::Relaxed) {
+            assert_eq!(router.graphql("{ old new }").await, good);
+            answers += 1;
+        }
+        answers
+    };
+    let refused = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        *sdl.lock().unwrap() = "type Query {\n  old: String\n  new: Int\n}".to_owned();
+        let is_told = async || router.readiness().await.is_some_and(|(_, body)| body.contains("FIELD_TYPE_MISMATCH"));
+        eventually("a refusal", &router, is_told).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        is_refused.store(true, Ordering::Relaxed);
+    };
+    let (answers, ()) = futures_util::future::join(served, refused).await;
+    assert!(answers > 5, "{answers} requests were served meanwhile");
+
+    let after: Value = serde_json::from_str(&router.readiness().await.unwrap().1).unwrap();
+    assert_eq!((&after["status"], &after["supergraph"]["id"]), (&json!("UP"), &before["supergraph"]["id"]), "{after}");
+    let error = after["composition"]["errors"][0].as_str().unwrap();
+    for part in ["FIELD_TYPE_MISMATCH", "Query.new", "one 3:", "two 1:", "Int", "String"] {
+        assert!(error.contains(part), "{part:?} is not in {error}");
+    }
+    assert!(router.log().contains("FIELD_TYPE_MISMATCH") && router.log().contains("one 3:"), "{}", router.log());
+    *sdl.lock().unwrap() = "type Query { old: String new: String }".to_owned();
+    let is_mended = async || router.readiness().await.is_some_and(|(_, body)| !body.contains("FIELD_TYPE_MISMATCH"));
+    eventually("the end of the refusal", &router, is_mended).await;
 }
 
 #[tokio::test]

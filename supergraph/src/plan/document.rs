@@ -268,7 +268,7 @@ impl<'d> Documents<'d, '_> {
     fn unit(
         &mut self,
         (unit, is_shared): (&Unit<'d>, bool),
-        Place { visit, subgraph, known }: Place<'d>,
+        place: Place<'d>,
         fields: &mut Vec<ReadField>,
         gathered: &mut Gathered,
     ) -> String {
@@ -282,7 +282,7 @@ impl<'d> Documents<'d, '_> {
         gathered.variables.extend(call.variables.iter().cloned());
         gathered.path.push(unit.key.clone());
         let below = unit.pick.below.and_then(|below| self.draft.visits.get(below));
-        let (body, value) = match below.and_then(|below| self.selection_set(below, subgraph, gathered)) {
+        let (body, value) = match below.and_then(|below| self.selection_set(below, place.subgraph, gathered)) {
             None => (String::new(), ReadValue::Leaf),
             Some((body, read)) => (body, ReadValue::Object(read)),
         };
@@ -302,9 +302,9 @@ impl<'d> Documents<'d, '_> {
         if !fields.contains(&read) {
             fields.push(read);
         }
-        let layout_guard = self.draft.layouts.get(visit.layout).map_or(ALWAYS, |layout| layout.guard);
+        let layout_guard = self.draft.layouts.get(place.visit.layout).map_or(ALWAYS, |layout| layout.guard);
         let wanted = unit.pick.guard.unwrap_or(ALWAYS);
-        let is_known = visit.ty.is_none() && layout_guard == ALWAYS && wanted == known;
+        let is_known = place.visit.ty.is_none() && layout_guard == ALWAYS && wanted == place.known;
         let guard = if unit.pick.internal || is_known { ALWAYS } else { wanted };
         self.guarded(&line, &body, guard, gathered)
     }
