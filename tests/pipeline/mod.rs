@@ -5,6 +5,7 @@ mod auth;
 mod concurrency;
 mod cors;
 mod csrf;
+mod explorer;
 mod limits;
 mod rate_limit;
 mod route;

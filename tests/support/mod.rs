@@ -1,6 +1,7 @@
-//! What the black-box tests share: the router as a process, scripted upstreams, tokens, a receiver of spans.
+//! What the black-box tests share: the router as a process, scripted upstreams, tokens, a receiver of spans, a browser.
 
 mod both;
+mod browser;
 mod otlp;
 mod router;
 mod scripted;
@@ -8,6 +9,7 @@ mod token;
 mod virtual_subgraph;
 
 pub use both::{Kind, header, on_both, on_both_after, on_both_with};
+pub use browser::Browser;
 pub use otlp::Collector;
 pub use router::Router;
 pub use scripted::{Recorded, Scripted, Step, answer};
