@@ -12,7 +12,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use supergraph::compose::{Source, compose};
+use supergraph::compose::{Source, compose, compose_with_places};
 use supergraph::diagnostics::Diagnostic;
 
 #[test]
@@ -24,6 +24,26 @@ fn every_case_gives_what_it_expects() {
     assert!(!cases.is_empty(), "there are no cases in {}", folder.display());
     let failures: Vec<String> = cases.iter().filter_map(|case| check(case).err()).collect();
     assert!(failures.is_empty(), "{} of {} cases:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+/// What is not about one place in one subgraph's SDL.
+const PLACELESS: [&str; 2] = ["NO_QUERIES", "INVALID_SUBGRAPH_NAME"];
+
+#[test]
+fn every_error_and_every_hint_says_where() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compose");
+    let cases = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    let mut without = Vec::new();
+    for case in cases {
+        let diagnostics = match compose_with_places(&read_sources(&case)) {
+            Ok(composition) => composition.hints,
+            Err(errors) => errors,
+        };
+        let has_place = |diagnostic: &Diagnostic| diagnostic.places.iter().any(|place| place.at.is_some());
+        let placeless = diagnostics.iter().filter(|diagnostic| !has_place(diagnostic) && !PLACELESS.contains(&diagnostic.code));
+        without.extend(placeless.map(|diagnostic| format!("{}: {}: {}", case.display(), diagnostic.code, diagnostic.message)));
+    }
+    assert!(without.is_empty(), "{}", without.join("\n"));
 }
 
 /// Composes the subgraphs of a case, in both orders, and compares the outcome with the expectation.

@@ -179,9 +179,8 @@ impl<'a> Merger<'a> {
     fn check_extensions(&mut self, name: &Name, sources: &TypeSources<'a>) {
         let subgraph = |graph: Graph| self.subgraphs.get(graph);
         let is_defined = |graph: Graph| subgraph(graph).is_some_and(|subgraph| subgraph.is_defined(name));
-        if Root::ALL.iter().any(|root| root.type_name() == name.as_str())
-            || sources.definitions.iter().any(|(graph, _)| is_defined(*graph))
-        {
+        let is_root = sources.kind == Kind::Object && Root::ALL.iter().any(|root| root.type_name() == name.as_str());
+        if is_root || sources.definitions.iter().any(|(graph, _)| is_defined(*graph)) {
             return;
         }
         let is_extended = |graph: Graph| subgraph(graph).is_some_and(|subgraph| subgraph.is_extended(name));

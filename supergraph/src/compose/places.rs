@@ -1,6 +1,6 @@
 //! Where the elements of the merged supergraph stand in the SDL of the subgraphs, for errors that only show after the merge.
 //!
-//! Relied on by `inaccessible` and, through a function, by `satisfiable`.
+//! Relied on by `inaccessible`, by the rules about the merged schema and, through a function, by `satisfiable`.
 
 use super::sources::{fields_of, input_fields_of};
 use crate::diagnostics::Place;
@@ -20,9 +20,13 @@ impl Places<'_> {
         found.place(location)
     }
 
-    /// Every place of `Type` or `Type.field`, in the order of the subgraphs.
+    /// Every place of `Type`, `Type.field` or `@directive`, in the order of the subgraphs.
     pub(super) fn everywhere(self, ty: &str, field: Option<&str>) -> Vec<Place> {
         let located = self.0.iter().filter_map(|subgraph| {
+            if let Some(directive) = ty.strip_prefix('@') {
+                let definition = subgraph.schema.directive_definitions.get(directive).filter(|found| !found.is_built_in())?;
+                return definition.location().map(|location| subgraph.place(Some(location)));
+            }
             let location = match field {
                 Some(field) => field_location(subgraph, ty, field),
                 None => type_location(subgraph, ty),

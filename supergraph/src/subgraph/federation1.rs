@@ -19,7 +19,7 @@ use super::facts::{Facts, fields_of};
 use super::link::{Import, Link, Links, Version};
 use super::link_names::LinkNames;
 use super::{FederationDirective, Subgraph, graphql, linking, read, rules};
-use crate::diagnostics::{Diagnostic, Level, Place};
+use crate::diagnostics::Diagnostic;
 use apollo_compiler::{Name, Schema};
 use rustc_hash::FxHashMap;
 
@@ -151,12 +151,6 @@ fn remove_federation_1_definitions(schema: &mut Schema) {
         schema.directive_definitions.shift_remove(directive.name());
     }
     edit::rename_type(schema, "_FieldSet", "federation__FieldSet");
-}
-
-/// An error about all subgraphs together.
-fn error_between(code: &'static str, message: String, subgraphs: &[&str]) -> Diagnostic {
-    let places = subgraphs.iter().map(|name| Place { subgraph: Some((*name).to_owned()), at: None }).collect();
-    Diagnostic { code, level: Level::Error, message, places }
 }
 
 #[cfg(test)]

@@ -70,8 +70,9 @@ pub(super) fn read(source: &Source, locations: Locations) -> Result<Subgraph, Ve
     report.version_fault(&links);
     // A type of a specification that the user defines as something else is told once.
     if !report.errors.iter().any(|error| error.code == definitions::TYPE) {
-        report.violations(graphql::structure(&schema));
+        report.violations(graphql::kinds(&schema));
     }
+    report.violations(graphql::unknown_directives(&schema));
     report.finish_stage()?;
     if source.name == RESERVED_NAME {
         report.add("INVALID_SUBGRAPH_NAME", "A subgraph cannot be called \"_\": the name is reserved. Choose another one.", None);
@@ -96,6 +97,7 @@ fn finish(
     for fault in roots::rename(&mut schema, &mut declarations) {
         report.add(fault.code, &fault.message, fault.location);
     }
+    report.finish_stage()?;
     let mut subgraph = assemble(source, schema, links, declarations);
     report.errors.extend(rules::check(&subgraph));
     report.finish_stage()?;

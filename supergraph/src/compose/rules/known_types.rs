@@ -8,6 +8,7 @@ use crate::diagnostics::Diagnostic;
 use crate::subgraph::Subgraph;
 use crate::subgraph::element::{self, Element};
 use apollo_compiler::Name;
+use apollo_compiler::schema::ExtendedType;
 
 /// Checks the type of every field and argument of every subgraph. Run only when the merged schema turned out to lack a type, which
 /// costs nothing otherwise.
@@ -20,13 +21,18 @@ pub(crate) fn check(subgraphs: &[Subgraph], merged: &Merged) -> Vec<Diagnostic> 
                 Element::Field(parent, field) => (parent, &field.ty),
                 Element::Argument(parent, _, argument) => (parent, argument.ty.as_ref()),
                 Element::InputField(parent, field) => (parent, field.ty.as_ref()),
+                Element::Type(ExtendedType::Union(union)) => {
+                    for member in union.members.iter().filter(|member| !is_known(&member.name)) {
+                        let message = format!("\"{}\" has the member \"{}\", {WHY}", union.name, member.name);
+                        errors.push(subgraph.error("INVALID_GRAPHQL", &message, member.name.location()));
+                    }
+                    return;
+                }
                 _ => return,
             };
             let ty = ty.inner_named_type();
             if merged.types.contains_key(parent.name()) && !is_known(ty) {
-                let message = format!(
-                    "\"{element}\" has the type \"{ty}\", which belongs to a specification and is not composed. Give it a type of yours."
-                );
+                let message = format!("\"{element}\" has the type \"{ty}\", {WHY}");
                 errors.push(subgraph.error("INVALID_GRAPHQL", &message, ty.location()));
             }
         });
@@ -34,4 +40,5 @@ pub(crate) fn check(subgraphs: &[Subgraph], merged: &Merged) -> Vec<Diagnostic> 
     errors
 }
 
+const WHY: &str = "which belongs to a specification and is not composed. Use a type of yours.";
 const BUILT_IN: [&str; 5] = ["Int", "Float", "String", "Boolean", "ID"];

@@ -17,5 +17,5 @@ pub(crate) fn check(subgraphs: &[Subgraph], outcome: &Outcome) -> Vec<Diagnostic
     let mut errors = interface_fields::check(subgraphs, &outcome.merged);
     errors.extend(requires::check(subgraphs, &outcome.merged));
     errors.extend(access::check(subgraphs, outcome));
-    if errors.is_empty() { schema::check(&outcome.merged) } else { errors }
+    if errors.is_empty() { schema::check(subgraphs, &outcome.merged) } else { errors }
 }

@@ -4,17 +4,19 @@
 //! Spec: <https://spec.graphql.org/draft/#sec-Type-System>
 
 use crate::compose::merged::{Kind, Merged, MergedArgument, MergedField, MergedType};
+use crate::compose::places::Places;
 use crate::compose::subtypes::is_subtype;
-use crate::diagnostics::{Diagnostic, Level, Place};
+use crate::diagnostics::{Diagnostic, Level};
 use crate::hierarchy::Hierarchy;
+use crate::subgraph::Subgraph;
 use apollo_compiler::ast::{Directive, Type, Value};
 use apollo_compiler::{Name, Node};
 
 /// Checks the merged schema.
-pub(super) fn check(merged: &Merged) -> Vec<Diagnostic> {
+pub(super) fn check(subgraphs: &[Subgraph], merged: &Merged) -> Vec<Diagnostic> {
     let number = |interface: &Name| merged.types.get_index_of(interface);
     let declared = merged.types.iter().map(|(name, ty)| (name, ty.interfaces.iter().map(number).collect()));
-    let mut rule = Rule { merged, hierarchy: Hierarchy::new(declared), errors: Vec::new() };
+    let mut rule = Rule { merged, places: Places(subgraphs), hierarchy: Hierarchy::new(declared), errors: Vec::new() };
     for (name, ty) in &merged.types {
         rule.check_type(name, ty);
     }
@@ -23,18 +25,20 @@ pub(super) fn check(merged: &Merged) -> Vec<Diagnostic> {
 
 struct Rule<'a> {
     merged: &'a Merged,
+    places: Places<'a>,
     hierarchy: Hierarchy<&'a Name>,
     errors: Vec<Diagnostic>,
 }
 
 impl<'a> Rule<'a> {
-    fn error(&mut self, message: String, ty: &MergedType) {
-        let place = |join: &crate::compose::merged::JoinType| {
-            let graph = self.merged.graphs.get(join.graph)?;
-            Some(Place { subgraph: Some(graph.name.clone()), at: None })
-        };
-        let mut places: Vec<Place> = ty.joins.iter().filter_map(place).collect();
-        places.dedup();
+    /// `coordinate` is the element at fault: a type, or a field of it with or without an argument.
+    fn error(&mut self, message: String, coordinate: &str) {
+        let mut parts = coordinate.split(['.', '(']);
+        let (ty, field) = (parts.next().unwrap_or_default(), parts.next());
+        let mut places = self.places.everywhere(ty, field);
+        if places.is_empty() {
+            places = self.places.everywhere(ty, None);
+        }
         let message = format!("{message} The definitions are valid one by one, but not together.");
         self.errors.push(Diagnostic { code: "INVALID_GRAPHQL", level: Level::Error, message, places });
     }
@@ -45,7 +49,7 @@ impl<'a> Rule<'a> {
                 for (field, definition) in &ty.fields {
                     for (argument, definition) in &definition.arguments {
                         let coordinate = format!("{name}.{field}({argument}:)");
-                        self.check_input(&coordinate, (&definition.ty, definition.default.as_ref()), &definition.applied, ty);
+                        self.check_input(&coordinate, (&definition.ty, definition.default.as_ref()), &definition.applied);
                     }
                 }
                 for interface in &ty.interfaces {
@@ -55,28 +59,22 @@ impl<'a> Rule<'a> {
             Kind::Input => {
                 for (field, definition) in &ty.fields {
                     let coordinate = format!("{name}.{field}");
-                    self.check_input(&coordinate, (&definition.ty, definition.default.as_ref()), &definition.applied, ty);
+                    self.check_input(&coordinate, (&definition.ty, definition.default.as_ref()), &definition.applied);
                 }
             }
             Kind::Scalar | Kind::Union | Kind::Enum => {}
         }
     }
 
-    fn check_input(
-        &mut self,
-        coordinate: &str,
-        (ty, default): (&Type, Option<&Node<Value>>),
-        applied: &[Node<Directive>],
-        parent: &MergedType,
-    ) {
+    fn check_input(&mut self, coordinate: &str, (ty, default): (&Type, Option<&Node<Value>>), applied: &[Node<Directive>]) {
         let is_required = ty.is_non_null() && default.is_none();
         if is_required && applied.iter().any(|directive| directive.name == "deprecated") {
-            self.error(format!("\"{coordinate}\" is mandatory, so it cannot be deprecated."), parent);
+            self.error(format!("\"{coordinate}\" is mandatory, so it cannot be deprecated."), coordinate);
         }
         if let Some(default) = default
             && !self.fits(default, ty)
         {
-            self.error(format!("The default {default} of \"{coordinate}\" does not fit the merged type \"{ty}\"."), parent);
+            self.error(format!("The default {default} of \"{coordinate}\" does not fit the merged type \"{ty}\"."), coordinate);
         }
     }
 
@@ -114,7 +112,7 @@ impl<'a> Rule<'a> {
         let is_complete = self.hierarchy.has_all_of(&name, &interface);
         for inherited in definition.interfaces.iter().filter(|_| !is_complete) {
             if !ty.interfaces.contains(inherited) {
-                self.error(format!("\"{name}\" implements \"{interface}\", so it must implement \"{inherited}\" too."), ty);
+                self.error(format!("\"{name}\" implements \"{interface}\", so it must implement \"{inherited}\" too."), name);
             }
         }
         for (field_name, expected) in &definition.fields {
@@ -124,31 +122,25 @@ impl<'a> Rule<'a> {
                     "\"{name}.{field_name}\" has the type \"{}\", but its interface \"{interface}\" expects \"{}\".",
                     field.ty, expected.ty
                 );
-                self.error(message, ty);
+                self.error(message, &format!("{name}.{field_name}"));
             }
-            self.check_arguments((name, ty), interface, field_name, (field, expected));
+            self.check_arguments(&format!("{name}.{field_name}"), interface, (field, expected));
         }
     }
 
-    fn check_arguments(
-        &mut self,
-        (name, ty): (&Name, &MergedType),
-        interface: &Name,
-        field_name: &Name,
-        (field, expected): (&MergedField, &MergedField),
-    ) {
+    fn check_arguments(&mut self, coordinate: &str, interface: &Name, (field, expected): (&MergedField, &MergedField)) {
         for (argument, expected) in &expected.arguments {
             match field.arguments.get(argument) {
                 None => self.error(
-                    format!("\"{name}.{field_name}\" lacks the argument \"{argument}\" that its interface \"{interface}\" has."),
-                    ty,
+                    format!("\"{coordinate}\" lacks the argument \"{argument}\" that its interface \"{interface}\" has."),
+                    coordinate,
                 ),
                 Some(own) if own.ty != expected.ty => {
                     let message = format!(
-                        "\"{name}.{field_name}({argument}:)\" has the type \"{}\", but its interface \"{interface}\" expects \"{}\".",
+                        "\"{coordinate}({argument}:)\" has the type \"{}\", but its interface \"{interface}\" expects \"{}\".",
                         own.ty, expected.ty
                     );
-                    self.error(message, ty);
+                    self.error(message, coordinate);
                 }
                 Some(_) => {}
             }
@@ -158,8 +150,8 @@ impl<'a> Rule<'a> {
             field.arguments.iter().filter(|(argument, own)| is_mandatory(own) && !expected.arguments.contains_key(*argument));
         for (argument, _) in unexpected {
             self.error(
-                format!("\"{name}.{field_name}({argument}:)\" is mandatory, but its interface \"{interface}\" does not have it."),
-                ty,
+                format!("\"{coordinate}({argument}:)\" is mandatory, but its interface \"{interface}\" does not have it."),
+                coordinate,
             );
         }
     }

@@ -83,6 +83,11 @@ fn places(explorer: &Explorer<'_>, step: Step, subgraphs: impl Iterator<Item = S
     subgraphs.map(|subgraph| (explorer.locate)(&graph.subgraph(subgraph).name, name, field)).collect()
 }
 
+fn place_of(explorer: &Explorer<'_>, node: Node) -> Place {
+    let graph = explorer.graph;
+    (explorer.locate)(&graph.subgraph(node.subgraph).name, &graph.get_type(node.ty).name, None)
+}
+
 fn coordinate(graph: &Supergraph, field: FieldId) -> String {
     let field = graph.field(field);
     format!("{}.{}", graph.get_type(field.parent).name, field.name)
@@ -93,7 +98,7 @@ fn unreachable(explorer: &mut Explorer<'_>, failure: &Failure) -> Diagnostic {
     let mut reasons: BTreeMap<SubgraphId, Vec<String>> = BTreeMap::new();
     let nodes: Vec<Node> =
         explorer.states.get(failure.state).map_or_else(Vec::new, |state| state.at.iter().map(|at| at.node).collect());
-    for node in nodes {
+    for &node in &nodes {
         let told = reasons.entry(node.subgraph).or_default();
         for reason in why_stuck(explorer, failure, node) {
             if !told.contains(&reason) {
@@ -122,7 +127,11 @@ fn unreachable(explorer: &mut Explorer<'_>, failure: &Failure) -> Diagnostic {
     if let Step::Field(field) = failure.step {
         subgraphs.extend(graph.field(field).resolvers.iter().filter(|owner| !reasons.contains_key(owner)));
     }
-    let places = places(explorer, failure.step, subgraphs.into_iter());
+    let places = match failure.step {
+        // The type that the object may be is not known there; the one as which it is held is.
+        Step::Cast(_) => nodes.iter().map(|node| place_of(explorer, *node)).collect(),
+        step => places(explorer, step, subgraphs.into_iter()),
+    };
     Diagnostic { code: "SATISFIABILITY_ERROR", level: Level::Error, message, places }
 }
 

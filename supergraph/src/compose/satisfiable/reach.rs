@@ -277,7 +277,8 @@ impl<'a> Reach<'a> {
         if let Some((subgraph, _)) = closed {
             new.remove(subgraph);
         }
-        reached.iter().for_each(|entry| new.subtract(&entry.subgraphs));
+        // A subgraph may hold the object as several interface objects, each with fields of its own.
+        reached.iter().filter(|entry| entry.ty == jump.to).for_each(|entry| new.subtract(&entry.subgraphs));
         let Some((id, key)) = &jump.key else { return new };
         if new.is_empty() || closed.is_some_and(|(_, closed)| closed == *id) {
             return SubgraphSet::new();

@@ -1,7 +1,7 @@
 //! Keys, provides and requires on interfaces: Federation 1 ignored them, Federation 2 gives keys of interfaces a meaning.
 
-use super::{edit, error_between};
-use crate::diagnostics::Diagnostic;
+use super::edit;
+use crate::diagnostics::{Diagnostic, Level};
 use crate::subgraph::{FederationDirective, Subgraph};
 use apollo_compiler::Name;
 use apollo_compiler::schema::ExtendedType;
@@ -51,8 +51,14 @@ pub fn check_interface_objects(before: &[Subgraph], upgraded: &FxHashMap<usize, 
                 users.join(", "),
                 keyed.join(", ")
             );
-            let places: Vec<&str> = users.iter().chain(&keyed).copied().collect();
-            errors.push(error_between("INTERFACE_OBJECT_USAGE_ERROR", message, &places));
+            let involved = before.iter().filter(|subgraph| users.iter().chain(&keyed).any(|name| *name == subgraph.name));
+            let places = involved.map(|subgraph| subgraph.place(subgraph.schema.types.get(name).and_then(|ty| ty.location())));
+            errors.push(Diagnostic {
+                code: "INTERFACE_OBJECT_USAGE_ERROR",
+                level: Level::Error,
+                message,
+                places: places.collect(),
+            });
         }
     }
 }

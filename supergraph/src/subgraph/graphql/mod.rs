@@ -66,11 +66,18 @@ pub fn unknown_types_of_directives(schema: &Schema) -> Vec<Violation> {
     found.0
 }
 
-/// Names that mean something of the wrong kind, and unknown directives.
+/// Names that mean something of the wrong kind.
 #[must_use]
-pub fn structure(schema: &Schema) -> Vec<Violation> {
+pub fn kinds(schema: &Schema) -> Vec<Violation> {
     let mut found = Violations::default();
     structure::kinds(schema, &mut found);
+    found.0
+}
+
+/// Directives that mean nothing, on everything but the schema itself.
+#[must_use]
+pub fn unknown_directives(schema: &Schema) -> Vec<Violation> {
+    let mut found = Violations::default();
     directives::unknown(schema, &mut found);
     found.0
 }
