@@ -56,6 +56,8 @@ pub struct Exchange {
     pub response_headers: HeaderMap,
     /// The GraphQL operation, when there is one.
     pub operation: Option<OperationFacts>,
+    /// Whether a GraphQL document was known already, once it was looked for.
+    pub is_document_cached: Option<bool>,
     /// The upstream that a REST route chose.
     pub upstream: Option<Arc<str>>,
     /// Time spent waiting for upstreams, the longest chain only.
@@ -86,6 +88,7 @@ impl Exchange {
             identity: None,
             response_headers: HeaderMap::new(),
             operation: None,
+            is_document_cached: None,
             upstream: None,
             upstream_time: Duration::ZERO,
             span: None,
@@ -105,6 +108,17 @@ pub struct Identity {
     pub claims: Map<String, Value>,
 }
 
+/// How the plan of an operation was had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planning {
+    /// It was in the cache.
+    Cached,
+    /// It was made, which took so long.
+    Made(Duration),
+    /// It could not be made, which took so long.
+    Failed(Duration),
+}
+
 /// What metrics and logs say of a GraphQL operation.
 #[derive(Clone, Debug)]
 pub struct OperationFacts {
@@ -112,10 +126,8 @@ pub struct OperationFacts {
     pub name: Option<Arc<str>>,
     /// `query`, `mutation` or `subscription`.
     pub kind: &'static str,
-    /// Whether its plan came from the cache.
-    pub is_plan_cached: bool,
-    /// How long its plan took to be there: the planner's run, or the look into the cache.
-    pub planning_time: Option<Duration>,
+    /// How its plan was had, once it was wanted.
+    pub planning: Option<Planning>,
     /// Number of errors in its answer.
     pub errors: usize,
 }

@@ -27,7 +27,7 @@ use supergraph::{
 use crate::{
     body::Body,
     error::{Error, ErrorKind},
-    exchange::{Exchange, OperationFacts},
+    exchange::{Exchange, OperationFacts, Planning},
     execute::{self, Subgraph, errors::Service, types::TypeNames},
 };
 use introspection::Introspector;
@@ -106,7 +106,7 @@ impl Endpoint {
         let media = http::media(&exchange.headers)?;
         let mut request = http::read(exchange, body).await?;
         let text = self.persisted.document(&mut request)?;
-        let document = engine.document(text).await?;
+        let document = engine.document(exchange, text).await?;
         let operation = document.operation(request.operation_name.as_deref())?;
         if operation.kind != OperationKind::Query && exchange.method == Method::GET {
             return Err(http::only_by_post());
@@ -139,8 +139,10 @@ impl Engine {
     }
 
     /// The valid document with this text.
-    async fn document(&self, text: Arc<str>) -> Result<Arc<Document>, Error> {
-        if let Some(document) = self.documents.get(&*text).await {
+    async fn document(&self, exchange: &mut Exchange, text: Arc<str>) -> Result<Arc<Document>, Error> {
+        let known = self.documents.get(&*text).await;
+        exchange.is_document_cached = Some(known.is_some());
+        if let Some(document) = known {
             return Ok(document);
         }
         let (supergraph, rules, source) = (self.graph.supergraph.clone(), self.rules.clone(), text.clone());
@@ -160,13 +162,19 @@ impl Engine {
         variables: Option<JsonMap>,
     ) -> Result<Vec<u8>, Error> {
         let kind = operation.kind_name();
-        let facts = OperationFacts { name: operation.name.clone(), kind, is_plan_cached: false, planning_time: None, errors: 0 };
+        let mut facts = OperationFacts { name: operation.name.clone(), kind, planning: None, errors: 0 };
         exchange.operation = Some(facts.clone());
         let schema = &self.graph.supergraph.client;
         let variables = variables::coerce(schema, operation, variables)?;
         let started = Instant::now();
-        let (ready, is_plan_cached) = self.plan(exchange, operation).await?;
-        let planning_time = Some(started.elapsed());
+        let planned = self.plan(exchange, operation).await;
+        facts.planning = Some(match &planned {
+            Ok((_, true)) => Planning::Cached,
+            Ok((_, false)) => Planning::Made(started.elapsed()),
+            Err(_) => Planning::Failed(started.elapsed()),
+        });
+        exchange.operation = Some(facts.clone());
+        let (ready, _) = planned?;
         let seeds = match &ready.introspection {
             Some(part) => self.introspector.answer(schema, part, &variables)?,
             None => Vec::new(),
@@ -187,7 +195,7 @@ impl Engine {
             }
         }
         exchange.upstream_time += outcome.upstream_time;
-        exchange.operation = Some(OperationFacts { is_plan_cached, planning_time, errors: outcome.answer.errors, ..facts });
+        exchange.operation = Some(OperationFacts { errors: outcome.answer.errors, ..facts });
         Ok(outcome.answer.json)
     }
 

@@ -10,7 +10,7 @@ use http::StatusCode;
 use super::access_log::{AccessLog, Outcome};
 use crate::{
     error::ErrorKind,
-    exchange::Exchange,
+    exchange::{Exchange, Planning},
     telemetry::{
         metrics::{Active, ExchangeFacts, Metrics},
         traces::{RequestSpan, Tracer},
@@ -63,12 +63,17 @@ impl Observed {
         });
         if let Some(operation) = &exchange.operation {
             metrics.operation(operation.name.as_ref(), operation.kind, operation.errors, duration);
-            if let Some(planning_time) = operation.planning_time {
-                metrics.cache("plan", operation.is_plan_cached);
-                if !operation.is_plan_cached {
-                    metrics.planning(true, planning_time);
-                }
+            if let Some(planning) = operation.planning {
+                metrics.cache("plan", planning == Planning::Cached);
             }
+            match operation.planning {
+                Some(Planning::Made(duration)) => metrics.planning(true, duration),
+                Some(Planning::Failed(duration)) => metrics.planning(false, duration),
+                Some(Planning::Cached) | None => {}
+            }
+        }
+        if let Some(is_cached) = exchange.is_document_cached {
+            metrics.cache("document", is_cached);
         }
         if let Some(span) = &exchange.span {
             describe(span, exchange, status, error);

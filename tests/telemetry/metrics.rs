@@ -29,6 +29,15 @@ async fn counts_are_exact_after_a_known_load() {
     assert_eq!(router.metric("api_upstream_latency_seconds_count", &["service=\"accounts\"", "status=\"200\""]).await, 40.0);
     assert_eq!(router.metric("api_upstream_latency_seconds_count", &["service=\"orders\"", "status=\"200\""]).await, 30.0);
 
+    // 45 documents of two kinds, of which one is not valid and so never kept; plans are wanted for the valid one.
+    let cache =
+        async |what: &str, cache: &str| router.metric(&format!("api_cache_{what}_total"), &[&format!("cache=\"{cache}\"")]).await;
+    assert_eq!(cache("hits", "document").await + cache("misses", "document").await, 45.0);
+    assert!(cache("misses", "document").await >= 6.0);
+    assert_eq!(cache("hits", "plan").await + cache("misses", "plan").await, 40.0);
+    let planned = router.metric("graphql_planning_duration_seconds_count", &[]).await;
+    assert_eq!(planned, cache("misses", "plan").await);
+
     let before = router.metric("api_upstream_errors_total", &["service=\"orders\""]).await;
     example.stop(Upstream::Orders);
     for _ in 0..3 {
