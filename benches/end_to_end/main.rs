@@ -5,12 +5,20 @@
 //! Starts the example subgraphs in this process (pinned to one core together with the load generator) and each router alone on
 //! the other core, and prints for each load: requests per second, latency percentiles, CPU seconds of the router alone per
 //! 1,000 requests, and its peak memory. A rival's COMMAND is run by `sh` with `{port}` and `{supergraph}` replaced; it must answer
-//! on `/graphql`. Where nginx is installed, its cost of proxying a 200-byte answer is printed as the yardstick.
+//! on `/graphql`. With `--telemetry on` it prints what metrics, traces and the access log cost instead. `--router PATH` measures
+//! another binary of ours than the one just built. Where nginx is installed, its cost of proxying a 200-byte answer is printed as the yardstick.
 
 mod load;
 mod process;
+mod telemetry;
 
-use std::{fmt::Write as _, io, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    fmt::Write as _,
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use load::{Load, Report};
 use process::{Router, free_port};
@@ -24,6 +32,8 @@ struct Options {
     requests: usize,
     connections: usize,
     rivals: Vec<(String, String)>,
+    telemetry: bool,
+    router: Option<PathBuf>,
 }
 
 fn main() -> io::Result<()> {
@@ -34,13 +44,15 @@ fn main() -> io::Result<()> {
 }
 
 fn options() -> io::Result<Options> {
-    let mut options = Options { requests: 2_000, connections: 50, rivals: Vec::new() };
+    let mut options = Options { requests: 2_000, connections: 50, rivals: Vec::new(), telemetry: false, router: None };
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| io::Error::other(format!("{word} needs a value")))?;
         match word.as_str() {
             "--requests" => options.requests = value.parse().map_err(io::Error::other)?,
             "--connections" => options.connections = value.parse().map_err(io::Error::other)?,
+            "--telemetry" => options.telemetry = value == "on",
+            "--router" => options.router = Some(value.into()),
             "--rival" => {
                 let (name, command) = value.split_once('=').ok_or_else(|| io::Error::other("--rival takes NAME=COMMAND"))?;
                 options.rivals.push((name.to_owned(), command.to_owned()));
@@ -55,13 +67,17 @@ async fn run(options: &Options) -> io::Result<()> {
     let example = Example::start(Addresses::any_port()).await?;
     let folder = std::env::temp_dir().join(format!("supergate-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
+    if options.telemetry {
+        telemetry::run(options, &example, &folder).await?;
+        return std::fs::remove_dir_all(&folder);
+    }
     println!("{:<44}{:>9}{:>9}{:>9}{:>9}{:>12}{:>9}", "load", "req/s", "p50 ms", "p95 ms", "p99 ms", "CPU s/1000", "MiB");
     if let Some(yardstick) = nginx(&example, &folder, options).await? {
         print(&yardstick);
     }
     for (deduplicate, suffix) in [(false, ""), (true, ", de-duplicated")] {
         let config = folder.join(format!("router-{deduplicate}.yaml"));
-        let router = Router::supergate(&config, |port| router_yaml(&example, port, deduplicate))?;
+        let router = Router::supergate(options.router.as_deref(), &config, |port| router_yaml(&example, port, deduplicate))?;
         router.ready().await?;
         for load in loads(options, router.address) {
             let name = format!("supergate: {}{suffix}", load.name);
@@ -132,11 +148,17 @@ fn router_yaml(example: &Example, port: u16, deduplicate: bool) -> String {
         "supergraph:\n  listen: 127.0.0.1:{port}\n  query_planning: {{ cache: {{ in_memory: {{ limit: 1000 }} }} }}\n\
          traffic_shaping:\n  router: {{ deduplicate: {deduplicate} }}\n  all: {{ deduplicate_query: false }}\n\
          health_check: {{ listen: 127.0.0.1:{} }}\n\
-         telemetry:\n  exporters: {{ metrics: {{ prometheus: {{ listen: 127.0.0.1:{} }} }} }}\n  access_log: {{ enabled: false }}\n\
-         subgraphs:\n",
+         telemetry:\n  exporters: {{ metrics: {{ prometheus: {{ listen: 127.0.0.1:{} }} }} }}\n  access_log: {{ enabled: false }}\n",
         free_port(),
         free_port(),
     );
+    yaml.push_str(&subgraphs_yaml(example));
+    yaml
+}
+
+/// The example's subgraphs as a configuration names them.
+fn subgraphs_yaml(example: &Example) -> String {
+    let mut yaml = String::from("subgraphs:\n");
     for upstream in Upstream::SUBGRAPHS {
         let _ = writeln!(yaml, "  {}: {{ url: \"{}\" }}", upstream.name(), example.url(upstream));
     }

@@ -43,12 +43,13 @@ pub fn compose(config: &Path, folder: &Path) -> io::Result<PathBuf> {
 }
 
 impl Router {
-    /// Our own, with the configuration that `yaml` makes for a port.
-    pub fn supergate(config: &Path, yaml: impl FnOnce(u16) -> String) -> io::Result<Self> {
+    /// Our own, or this binary of it, with the configuration that `yaml` makes for a port.
+    pub fn supergate(binary: Option<&Path>, config: &Path, yaml: impl FnOnce(u16) -> String) -> io::Result<Self> {
         let port = free_port();
         fs::write(config, yaml(port))?;
+        let binary = binary.unwrap_or(Path::new(env!("CARGO_BIN_EXE_supergate")));
         let mut command = Command::new("taskset");
-        command.args(["-c", CORE, env!("CARGO_BIN_EXE_supergate"), "serve", "--config"]).arg(config);
+        command.args(["-c", CORE]).arg(binary).args(["serve", "--config"]).arg(config);
         Self::start(command, port)
     }
 
