@@ -97,7 +97,6 @@ fn finish(
     for fault in roots::rename(&mut schema, &mut declarations) {
         report.add(fault.code, &fault.message, fault.location);
     }
-    report.finish_stage()?;
     let mut subgraph = assemble(source, schema, links, declarations);
     report.errors.extend(rules::check(&subgraph));
     report.finish_stage()?;
