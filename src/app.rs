@@ -74,9 +74,12 @@ pub async fn serve(given: Given, announce: impl FnOnce(SocketAddr, &Config)) -> 
     stop.cancel();
     tasks.close();
     tasks.wait().await;
-    if let Some(tracer) = foundation.observer.tracer.clone() {
-        let _ = tokio::task::spawn_blocking(move || tracer.shutdown()).await;
-    }
+    let ears = foundation.observer.clone();
+    let flushed = tokio::task::spawn_blocking(move || {
+        ears.access_log.iter().for_each(|log| log.flush());
+        ears.tracer.iter().for_each(|tracer| tracer.shutdown());
+    });
+    let _ = flushed.await;
     outcome.map_err(|error| Failure::Start(error.to_string()))
 }
 

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
+use opentelemetry::{StringValue, Value};
 
 use super::access_log::{AccessLog, Outcome};
 use crate::{
@@ -99,27 +100,38 @@ fn client_left() -> StatusCode {
 
 /// The attributes of OpenTelemetry's HTTP conventions, and the shorter ones that gateways' dashboards look for.
 fn describe(span: &RequestSpan, exchange: &Exchange, status: StatusCode, error: Option<ErrorKind>) {
-    let method = exchange.method.to_string();
+    let method = method(&exchange.method);
     let operation = exchange.operation.as_ref().and_then(|operation| Some((operation.kind, operation.name.as_ref()?)));
     span.rename(match operation {
-        Some((kind, name)) => format!("{method} {} {kind} {name}", exchange.route),
-        None => format!("{method} {}", exchange.route),
+        Some((kind, name)) => format!("{} {} {kind} {name}", method.as_str(), exchange.route),
+        None => format!("{} {}", method.as_str(), exchange.route),
     });
-    span.set("http.request.method", method.clone());
-    span.set("http.method", method);
-    span.set("http.url", exchange.uri.path().to_owned());
-    span.set("http.route", exchange.route.to_string());
-    span.set("http.response.status_code", i64::from(status.as_u16()));
-    span.set("http.status_code", i64::from(status.as_u16()));
-    if let Some(identity) = &exchange.identity {
-        span.set("consumer", identity.subject.to_string());
-    }
-    if let Some(operation) = &exchange.operation {
-        span.set("graphql.operation.type", operation.kind);
-        span.set("graphql.operation.name", operation.name.as_deref().unwrap_or_default().to_owned());
-    }
+    let status_code = Value::from(i64::from(status.as_u16()));
+    let facts = [
+        ("http.request.method", method.clone().into()),
+        ("http.method", method.into()),
+        ("http.url", exchange.uri.path().to_owned().into()),
+        ("http.route", exchange.route.clone().into()),
+        ("http.response.status_code", status_code.clone()),
+        ("http.status_code", status_code),
+    ];
+    let consumer = exchange.identity.as_ref().map(|identity| ("consumer", identity.subject.clone().into()));
+    let operation = exchange.operation.iter().flat_map(|operation| {
+        let name = operation.name.clone().unwrap_or_default();
+        [("graphql.operation.type", operation.kind.into()), ("graphql.operation.name", name.into())]
+    });
+    span.set_all(facts.into_iter().chain(consumer).chain(operation));
     if let Some(kind) = error.filter(|_| status.is_server_error()) {
         span.fail(kind.code());
+    }
+}
+
+/// A method without copying it, for those that are usual.
+fn method(method: &Method) -> StringValue {
+    match *method {
+        Method::GET => "GET".into(),
+        Method::POST => "POST".into(),
+        _ => method.to_string().into(),
     }
 }
 

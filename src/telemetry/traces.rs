@@ -19,6 +19,8 @@ use opentelemetry_sdk::{
 
 use super::{OtlpConfig, Sampler, TracingConfig};
 
+/// Facts that are stated of an exchange, about.
+const MAX_FACTS: usize = 12;
 /// How long one export may take.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -75,7 +77,8 @@ impl Tracer {
     /// Starts the span of an exchange, as a child of the span that the request's headers name.
     pub fn start(&self, name: &'static str, headers: &HeaderMap) -> RequestSpan {
         let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers));
-        let span = self.tracer.span_builder(name).with_kind(SpanKind::Server).start_with_context(&self.tracer, &parent);
+        let builder = self.tracer.span_builder(name).with_kind(SpanKind::Server).with_attributes(Vec::with_capacity(MAX_FACTS));
+        let span = builder.start_with_context(&self.tracer, &parent);
         RequestSpan { context: parent.with_span(span), tracer: self.tracer.clone() }
     }
 
@@ -120,6 +123,11 @@ impl RequestSpan {
     /// States a fact about the work.
     pub fn set(&self, key: &'static str, value: impl Into<Value>) {
         self.context.span().set_attribute(KeyValue::new(key, value));
+    }
+
+    /// States several facts at once.
+    pub fn set_all(&self, facts: impl IntoIterator<Item = (&'static str, Value)>) {
+        self.context.span().set_attributes(facts.into_iter().map(|(key, value)| KeyValue::new(key, value)));
     }
 
     /// Marks the work as failed, with the error's public code.
