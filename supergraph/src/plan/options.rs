@@ -199,13 +199,13 @@ pub(super) fn provided<'a>(
     name: &str,
 ) -> Option<Vec<&'a FieldSet>> {
     let mut found: Option<Vec<&'a FieldSet>> = None;
+    let mut add = |below: &'a FieldSet| found.get_or_insert_default().extend((!below.selections.is_empty()).then_some(below));
+    let is_wanted = |field| supergraph.field(field).name == name;
     let mut open: Vec<&'a FieldSet> = sets.to_vec();
     while let Some(set) = open.pop() {
         for selection in &set.selections {
             match selection {
-                Selection::Field { field, below, .. } if supergraph.field(*field).name == name => {
-                    found.get_or_insert_with(Vec::new).extend((!below.selections.is_empty()).then_some(below));
-                }
+                Selection::Field { field, below, .. } if is_wanted(*field) => add(below),
                 Selection::Fragment { on, below } if supergraph.get_type(*on).possible.contains(object) => open.push(below),
                 _ => {}
             }
