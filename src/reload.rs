@@ -317,3 +317,21 @@ fn told(diagnostics: Vec<Diagnostic>) -> Vec<String> {
     };
     diagnostics.into_iter().map(tell).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::tls::TlsConfig;
+
+    #[test]
+    fn what_is_made_once_asks_for_a_restart_and_nothing_else_does() {
+        let old = Config::default();
+        let mut new = old.clone();
+        new.tls = Some(TlsConfig { certificates: Vec::new() });
+        new.shutdown.drain = crate::units::Span::seconds(7);
+        assert_eq!(needing_restart(&old, &new), ["tls", "shutdown"]);
+        new = old.clone();
+        new.supergraph.introspection = true;
+        assert!(needing_restart(&old, &new).is_empty());
+    }
+}

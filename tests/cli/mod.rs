@@ -1,5 +1,7 @@
 //! The command line: what it prints and how it exits.
 
+mod readme;
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
