@@ -24,7 +24,6 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
     ("ratelimit.rules.*.algorithm", &["token_bucket", "sliding_window", "fixed_window"]),
     ("ratelimit.rules.*.cost", &["1"]),
     ("supergraph.query_planning.warm_up", &["0"]),
-    ("traffic_shaping.router.deduplicate", &["false"]),
     ("traffic_shaping.all.compression", &[]),
     ("traffic_shaping.subgraphs.*.compression", &[]),
     ("upstreams.*.dns", &[]),

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use apollo_compiler::response::JsonMap;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -133,7 +134,7 @@ pub fn failure(headers: &HeaderMap, kind: ErrorKind) -> (HeaderValue, StatusCode
 }
 
 /// The response with an answer.
-pub fn respond(media: Media, json: Vec<u8>) -> Response<Body> {
+pub fn respond(media: Media, json: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Body::full(json));
     response.headers_mut().insert(header::CONTENT_TYPE, media.content_type());
     response

@@ -4,6 +4,7 @@
 //! Spec: <https://spec.graphql.org/September2025/>
 
 pub mod budget;
+pub mod deduplicate;
 pub mod http;
 pub mod introspection;
 pub mod operation;
@@ -11,10 +12,15 @@ pub mod persisted;
 pub mod plans;
 pub mod variables;
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use ::http::{Method, Response};
-use apollo_compiler::response::JsonMap;
+use ::http::{HeaderMap, Method, Response};
+use apollo_compiler::{response::JsonMap, validation::Valid};
+use bytes::Bytes;
 use moka::future::Cache;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,6 +29,7 @@ use supergraph::{
     model::Supergraph,
     plan::OperationKind,
 };
+use tokio::sync::Semaphore;
 
 use crate::{
     body::Body,
@@ -30,6 +37,7 @@ use crate::{
     exchange::{Exchange, OperationFacts, Planning},
     execute::{self, Subgraph, errors::Service, types::TypeNames},
 };
+use deduplicate::{Deduplicate, Key};
 use introspection::Introspector;
 use operation::{Document, Operation, Rules};
 use persisted::Persisted;
@@ -38,6 +46,9 @@ use plans::Plans;
 /// Size up to which an answer is written. Entities that stand in many places are fetched once and written often, so the limits on
 /// subgraph answers do not bound it.
 const MAX_ANSWER_BYTES: usize = 256 << 20;
+
+/// Documents that are parsed and validated at one time.
+const MAX_PARSING: usize = 4;
 
 /// What `router.yaml` says about the endpoint.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +61,8 @@ pub struct Settings {
     pub planning: plans::QueryPlanningConfig,
     /// Persisted documents.
     pub persisted: persisted::PersistedQueriesConfig,
+    /// Whether identical queries in flight share one execution.
+    pub deduplicate: bool,
 }
 
 /// `include_subgraph_errors`: which errors of subgraphs clients see in full. The others keep their path and lose message and
@@ -88,7 +101,18 @@ struct Engine {
     introspector: Introspector,
     rules: Rules,
     documents: Cache<Arc<str>, Arc<Document>>,
+    parsing: Semaphore,
     plans: Plans,
+    deduplicate: Option<Deduplicate>,
+}
+
+/// An operation that has been executed: its answer, and what the response and its observers get beside it.
+#[derive(Debug)]
+pub struct Executed {
+    json: Bytes,
+    headers: HeaderMap,
+    errors: usize,
+    upstream_time: Duration,
 }
 
 impl Endpoint {
@@ -114,8 +138,30 @@ impl Endpoint {
         if operation.kind == OperationKind::Subscription {
             return Err(Error::new(ErrorKind::OperationResolutionFailed, "Subscriptions are not served here."));
         }
-        let json = engine.execute(exchange, operation, request.variables).await?;
+        let (name, kind) = (operation.name.clone(), operation.kind_name());
+        exchange.operation = Some(OperationFacts { name, kind, planning: None, errors: 0 });
+        let variables = variables::coerce(&engine.graph.supergraph.client, operation, request.variables)?;
+        let plan = engine.plan(exchange, operation).await?;
+        let work = engine.execute(exchange, &plan, &variables);
+        let json = match engine.deduplicate.as_ref().filter(|_| operation.kind == OperationKind::Query) {
+            Some(deduplicate) => deduplicate.share(Key::new(exchange, &plan, &variables), work).await?.note(exchange),
+            None => work.await?.note(exchange),
+        };
         Ok(http::respond(media, json))
+    }
+}
+
+impl Executed {
+    /// States in an exchange what was done for it; the answer.
+    fn note(&self, exchange: &mut Exchange) -> Bytes {
+        for (name, value) in &self.headers {
+            exchange.response_headers.append(name.clone(), value.clone());
+        }
+        exchange.upstream_time += self.upstream_time;
+        if let Some(facts) = &mut exchange.operation {
+            facts.errors = self.errors;
+        }
+        self.json.clone()
     }
 }
 
@@ -132,74 +178,37 @@ impl Engine {
             types: TypeNames::from(&*graph.supergraph),
             introspector: Introspector::new(&graph.supergraph.client),
             rules: Rules { budget: settings.budget, introspection: settings.introspection },
+            parsing: Semaphore::new(MAX_PARSING),
             documents: Cache::new(settings.planning.cache.in_memory.limit),
             plans: Plans::new(graph.supergraph.clone(), &settings.planning),
+            deduplicate: settings.deduplicate.then(Deduplicate::default),
             graph,
         }
     }
 
-    /// The valid document with this text.
+    /// The valid document with this text. Requests for one new document share one run of the parser.
     async fn document(&self, exchange: &mut Exchange, text: Arc<str>) -> Result<Arc<Document>, Error> {
         let known = self.documents.get(&*text).await;
         exchange.is_document_cached = Some(known.is_some());
         if let Some(document) = known {
             return Ok(document);
         }
-        let (supergraph, rules, source) = (self.graph.supergraph.clone(), self.rules.clone(), text.clone());
-        // Parsing and validating a large document takes milliseconds, which no other request should wait for.
-        let parsing = tokio::task::spawn_blocking(move || Document::new(&source, &supergraph, &rules));
-        let document = parsing.await.map_err(|error| Error::bug(format!("the validator stopped: {error}")))?;
-        let document = Arc::new(document?);
-        self.documents.insert(text, document.clone()).await;
-        Ok(document)
+        let parsed = self.documents.try_get_with(text.clone(), self.parse(text)).await;
+        parsed.map_err(|error| Error::clone(&error))
     }
 
-    /// The answer of an operation.
-    async fn execute(
-        &self,
-        exchange: &mut Exchange,
-        operation: &Arc<Operation>,
-        variables: Option<JsonMap>,
-    ) -> Result<Vec<u8>, Error> {
-        let kind = operation.kind_name();
-        let mut facts = OperationFacts { name: operation.name.clone(), kind, planning: None, errors: 0 };
-        exchange.operation = Some(facts.clone());
-        let schema = &self.graph.supergraph.client;
-        let variables = variables::coerce(schema, operation, variables)?;
+    /// Parses and validates. Large documents take milliseconds, which no other request should wait for; and only so many are read
+    /// at a time, since each takes memory.
+    async fn parse(&self, text: Arc<str>) -> Result<Arc<Document>, Error> {
+        let _permit = self.parsing.acquire().await.map_err(|_| Error::bug("nobody may parse"))?;
+        let (supergraph, rules) = (self.graph.supergraph.clone(), self.rules.clone());
+        let parsing = tokio::task::spawn_blocking(move || Document::new(&text, &supergraph, &rules));
+        parsing.await.map_err(|error| Error::bug(format!("the validator stopped: {error}")))?.map(Arc::new)
+    }
+
+    /// The plan of an operation. How it was had is stated in the exchange, also when there is none.
+    async fn plan(&self, exchange: &mut Exchange, operation: &Arc<Operation>) -> Result<Arc<plans::Ready>, Error> {
         let started = Instant::now();
-        let planned = self.plan(exchange, operation).await;
-        facts.planning = Some(match &planned {
-            Ok((_, true)) => Planning::Cached,
-            Ok((_, false)) => Planning::Made(started.elapsed()),
-            Err(_) => Planning::Failed(started.elapsed()),
-        });
-        exchange.operation = Some(facts.clone());
-        let (ready, _) = planned?;
-        let seeds = match &ready.introspection {
-            Some(part) => self.introspector.answer(schema, part, &variables)?,
-            None => Vec::new(),
-        };
-        let request = execute::Request {
-            exchange,
-            plan: &ready.plan,
-            services: &self.services,
-            types: &self.types,
-            variables: &variables,
-            seeds: &seeds,
-            limit: MAX_ANSWER_BYTES,
-        };
-        let outcome = execute::execute(request, &self.graph.subgraphs).await?;
-        for (subgraph, headers) in &outcome.headers {
-            if let Some(subgraph) = self.graph.subgraphs.get(*subgraph) {
-                subgraph.upstream.propagate_response(headers, &mut exchange.response_headers);
-            }
-        }
-        exchange.upstream_time += outcome.upstream_time;
-        exchange.operation = Some(OperationFacts { errors: outcome.answer.errors, ..facts });
-        Ok(outcome.answer.json)
-    }
-
-    async fn plan(&self, exchange: &Exchange, operation: &Arc<Operation>) -> Result<(Arc<plans::Ready>, bool), Error> {
         let span = exchange.span.as_ref().map(|span| span.child("plan"));
         let planned = self.plans.get(operation, &exchange.id).await;
         if let Some(span) = span {
@@ -208,6 +217,39 @@ impl Engine {
                 Err(error) => span.fail(error.kind.code()),
             }
         }
-        planned
+        if let Some(facts) = &mut exchange.operation {
+            facts.planning = Some(match &planned {
+                Ok((_, true)) => Planning::Cached,
+                Ok((_, false)) => Planning::Made(started.elapsed()),
+                Err(_) => Planning::Failed(started.elapsed()),
+            });
+        }
+        planned.map(|(ready, _)| ready)
+    }
+
+    /// The answer of an operation.
+    async fn execute(&self, exchange: &Exchange, ready: &plans::Ready, variables: &Valid<JsonMap>) -> Result<Executed, Error> {
+        let seeds = match &ready.introspection {
+            Some(part) => self.introspector.answer(&self.graph.supergraph.client, part, variables)?,
+            None => Vec::new(),
+        };
+        let request = execute::Request {
+            exchange,
+            plan: &ready.plan,
+            services: &self.services,
+            types: &self.types,
+            variables,
+            seeds: &seeds,
+            limit: MAX_ANSWER_BYTES,
+        };
+        let outcome = execute::execute(request, &self.graph.subgraphs).await?;
+        let mut headers = HeaderMap::new();
+        for (subgraph, answered) in &outcome.headers {
+            if let Some(subgraph) = self.graph.subgraphs.get(*subgraph) {
+                subgraph.upstream.propagate_response(answered, &mut headers);
+            }
+        }
+        let (json, errors) = (outcome.answer.json.into(), outcome.answer.errors);
+        Ok(Executed { json, headers, errors, upstream_time: outcome.upstream_time })
     }
 }

@@ -45,7 +45,7 @@ pub struct Operation {
     pub is_introspecting: bool,
     /// As the planner takes it.
     pub planned: Planned,
-    /// As the parser made it, for variables.
+    /// As the parser made it, for variables; without its selections, which would be most of what a cached operation holds.
     pub parsed: Node<executable::Operation>,
 }
 
@@ -133,7 +133,7 @@ impl Operation {
             },
             is_introspecting,
             planned,
-            parsed: parsed.clone(),
+            parsed: head_of(parsed),
         })
     }
 
@@ -145,6 +145,17 @@ impl Operation {
             OperationKind::Subscription => "subscription",
         }
     }
+}
+
+/// An operation without its selections.
+fn head_of(operation: &executable::Operation) -> Node<executable::Operation> {
+    Node::new(executable::Operation {
+        operation_type: operation.operation_type,
+        name: operation.name.clone(),
+        variables: operation.variables.clone(),
+        directives: executable::DirectiveList::new(),
+        selection_set: executable::SelectionSet::new(operation.selection_set.ty.clone()),
+    })
 }
 
 fn unresolved(message: String) -> Error {

@@ -24,6 +24,7 @@ pub fn endpoint(builder: &mut Builder<'_>, supergraph: Option<Arc<model::Supergr
         budget: budget(&config.limits),
         planning: config.supergraph.query_planning.clone(),
         persisted: config.persisted_queries.clone(),
+        deduplicate: config.traffic_shaping.router.deduplicate,
     };
     let graph = match supergraph {
         None => None,

@@ -1,5 +1,6 @@
 //! The GraphQL endpoint: what it accepts, and how it says what is wrong.
 
+mod deduplicate;
 mod http;
 
 use serde_json::{Value, json};
