@@ -64,8 +64,8 @@ impl Deduplicate {
     pub async fn share(&self, key: Key, work: impl Future<Output = Result<Executed, Error>>) -> Outcome {
         loop {
             let waiting = match self.join(&key) {
-                Ok(waiting) => waiting,
-                Err(landing) => {
+                Flight::Theirs(waiting) => waiting,
+                Flight::Ours(landing) => {
                     let outcome = work.await.map(Arc::new);
                     landing.land(outcome.clone());
                     return outcome;
@@ -77,20 +77,26 @@ impl Deduplicate {
         }
     }
 
-    /// The flight of this key, or the duty to be it.
-    fn join(&self, key: &Key) -> Result<Waiting, Landing<'_>> {
+    /// The flight of this key; ours when there is none yet.
+    fn join(&self, key: &Key) -> Flight<'_> {
         let mut flights = self.lock();
         if let Some(waiting) = flights.get(key) {
-            return Ok(waiting.clone());
+            return Flight::Theirs(waiting.clone());
         }
         let (sender, receiver) = oneshot::channel();
         flights.insert(key.clone(), receiver.shared());
-        Err(Landing { flights: self, key: key.clone(), sender: Some(sender) })
+        Flight::Ours(Landing { flights: self, key: key.clone(), sender: Some(sender) })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Waiting>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Who does the work.
+enum Flight<'a> {
+    Ours(Landing<'a>),
+    Theirs(Waiting),
 }
 
 /// A flight of ours: off the list when it ends or is given up.
