@@ -3,6 +3,7 @@
 //! Relies on `upstream`; `pipeline` calls it.
 
 pub mod rewrite;
+mod tunnel;
 
 use std::{
     sync::{
@@ -13,8 +14,6 @@ use std::{
 };
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 
 use self::rewrite::Rewrite;
 use crate::{
@@ -101,16 +100,8 @@ fn switch(exchange: &mut Exchange, response: &mut Response<Body>) -> Result<(), 
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.remove(header::TRANSFER_ENCODING);
     headers.remove(header::CONTENT_LENGTH);
-    tokio::spawn(tunnel(client, upstream));
+    tokio::spawn(tunnel::join(client, upstream));
     Ok(())
-}
-
-async fn tunnel(client: OnUpgrade, upstream: OnUpgrade) {
-    let joined = tokio::try_join!(client, upstream);
-    if let Ok((client, upstream)) = joined {
-        // How a tunnel ends is between the two sides.
-        let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await;
-    }
 }
 
 #[cfg(test)]
