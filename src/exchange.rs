@@ -23,6 +23,10 @@ pub struct Peer {
     pub is_tls: bool,
 }
 
+/// Marks a request (among its extensions) whose head two parsers could read differently.
+#[derive(Clone, Copy, Debug)]
+pub struct Ambiguous;
+
 /// One request and its response.
 #[derive(Debug)]
 pub struct Exchange {
@@ -48,6 +52,8 @@ pub struct Exchange {
     pub version: Version,
     /// Headers of the request.
     pub headers: HeaderMap,
+    /// Whether its head can be read in two ways.
+    pub is_ambiguous: bool,
     /// Name of the route that matched; empty before routing.
     pub route: Arc<str>,
     /// Who asks, after authentication.
@@ -84,6 +90,7 @@ impl Exchange {
             uri: head.uri,
             version: head.version,
             headers: head.headers,
+            is_ambiguous: head.extensions.get::<Ambiguous>().is_some(),
             route: Arc::default(),
             identity: None,
             response_headers: HeaderMap::new(),

@@ -16,8 +16,10 @@ use crate::{
 /// # Errors
 /// 400, 405 or 417.
 pub fn check(exchange: &mut Exchange) -> Result<(), Error> {
+    if exchange.is_ambiguous {
+        return Err(closing("the length of the body, or the end of a line, can be read in two ways"));
+    }
     let headers = &exchange.headers;
-    // Where a Content-Length stood beside it, hyper has dropped that, so what goes on has one reading.
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let is_chunked = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
     if !is_chunked || codings.next().is_some() {

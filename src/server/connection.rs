@@ -30,8 +30,14 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::drain::{Phase, Phases};
-use crate::{body::Body, exchange::Peer};
+use super::{
+    drain::{Phase, Phases},
+    framing::{Framing, Watched},
+};
+use crate::{
+    body::Body,
+    exchange::{Ambiguous, Peer},
+};
 
 /// How long a new connection has for its first request's head.
 const FIRST_HEAD: Duration = Duration::from_secs(10);
@@ -112,10 +118,14 @@ where
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let was_asked = Arc::new(AtomicBool::new(is_http2));
+    let framing = Framing::new();
     let service = {
-        let (was_asked, phases) = (was_asked.clone(), phases.clone());
-        service_fn(move |request: Request<Incoming>| {
+        let (was_asked, phases, framing) = (was_asked.clone(), phases.clone(), framing.clone());
+        service_fn(move |mut request: Request<Incoming>| {
             was_asked.store(true, Ordering::Relaxed);
+            if framing.is_next_ambiguous() {
+                request.extensions_mut().insert(Ambiguous);
+            }
             let (phases, is_http1) = (phases.clone(), request.version() <= Version::HTTP_11);
             // Mapped rather than awaited in a block of its own: hyper moves this future, and a block would hold it twice.
             handler(peer, request).map(move |mut response| {
@@ -126,10 +136,11 @@ where
             })
         })
     };
-    let io = TokioIo::new(stream);
     if is_http2 {
-        Life::new(Box::pin(protocols.http2.serve_connection(io, service)), was_asked, phases).await;
+        let connection = protocols.http2.serve_connection(TokioIo::new(stream), service);
+        Life::new(Box::pin(connection), was_asked, phases).await;
     } else {
+        let io = TokioIo::new(Watched::new(stream, framing));
         let connection = protocols.http1.serve_connection(io, service).with_upgrades();
         Life::new(Box::pin(connection), was_asked, phases).await;
     }

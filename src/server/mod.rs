@@ -5,6 +5,7 @@
 
 pub mod connection;
 pub mod drain;
+pub mod framing;
 pub mod tls;
 
 use std::{

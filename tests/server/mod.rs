@@ -1,6 +1,7 @@
 //! Sockets and the life of the process.
 
 mod drain;
+mod framing;
 
 use reqwest::Version;
 use subgraphs_example::{Addresses, Example};

@@ -134,6 +134,15 @@ impl Router {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
+    /// The same for at most so long; and whether the router closed the connection meanwhile.
+    pub async fn raw_within(&self, request: &str, time: Duration) -> (String, bool) {
+        let mut stream = tokio::net::TcpStream::connect(self.listen).await.unwrap();
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let is_closed = tokio::time::timeout(time, stream.read_to_end(&mut answer)).await.is_ok();
+        (String::from_utf8_lossy(&answer).into_owned(), is_closed)
+    }
+
     /// A REST call to the route `orders`, to be completed and sent.
     pub fn get(&self, path: &str) -> reqwest::RequestBuilder {
         self.client.get(self.url(path))
