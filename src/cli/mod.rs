@@ -13,7 +13,7 @@ mod serve;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
 use outcome::Outcome;
 
@@ -64,6 +64,7 @@ enum Command {
     #[command(after_help = "Examples:
   supergate plan --supergraph supergraph.graphql --operation query.graphql
   supergate plan --supergraph supergraph.graphql --operation query.graphql --format json
+  supergate plan --supergraph supergraph.graphql --operation query.graphql --stage options
   supergate plan --batch < cases.jsonl           lines of {\"id\",\"supergraph\",\"operation\",\"operation_name\"?,\"variables\"?}")]
     Plan(PlanArgs),
     /// Check router.yaml, or print its JSON Schema
@@ -130,8 +131,11 @@ struct PlanArgs {
     /// What is printed
     #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
     format: PlanFormat,
+    /// What one stage of planning made of the operation, as text, instead of the plan
+    #[arg(long, value_enum)]
+    stage: Option<PlanStage>,
     /// Plan each line of JSON on standard input, and answer with one line each
-    #[arg(long, conflicts_with_all = ["supergraph", "operation", "operation_name", "variables", "format"])]
+    #[arg(long, conflicts_with_all = ["supergraph", "operation", "operation_name", "variables", "format", "stage"])]
     batch: bool,
 }
 
@@ -141,6 +145,16 @@ enum PlanFormat {
     Text,
     /// The JSON that tools know
     Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PlanStage {
+    /// Who can resolve each selected field, and how subgraphs are entered
+    Options,
+    /// Which subgraphs were chosen, and what each gives
+    Choice,
+    /// The requests, before their documents are printed
+    Fetches,
 }
 
 #[derive(Debug, Subcommand)]
@@ -167,6 +181,9 @@ pub fn run() -> ExitCode {
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Demo) => demo::run(),
         Some(Command::Compose(args)) => compose::run(&args),
+        Some(Command::Plan(args)) if args.stage.is_some() && args.format == PlanFormat::Json => {
+            Call::command().error(ErrorKind::ArgumentConflict, "--stage prints text, not --format json").exit()
+        }
         Some(Command::Plan(args)) => plan::run(&args),
         Some(Command::Config(ConfigCommand::Schema)) => config::schema(),
         Some(Command::Config(ConfigCommand::Validate { config })) => config::validate(&config),
@@ -180,6 +197,6 @@ mod tests {
 
     #[test]
     fn the_arguments_are_declared_without_contradiction() {
-        <Call as clap::CommandFactory>::command().debug_assert();
+        Call::command().debug_assert();
     }
 }

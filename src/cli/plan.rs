@@ -13,7 +13,7 @@ use supergraph::{
 };
 
 use super::{
-    PlanArgs, PlanFormat, batch,
+    PlanArgs, PlanFormat, PlanStage, batch,
     outcome::{Outcome, complain, print},
 };
 
@@ -54,12 +54,16 @@ pub fn run(args: &PlanArgs) -> io::Result<Outcome> {
         Err(message) => return Ok(Outcome::wrong(message)),
     };
     let request = Request { document: &document, name: args.operation_name.as_deref(), variables: variables.as_ref() };
-    match Planner::new(supergraph).and_then(|planner| planner.plan(&request)) {
-        Ok((printed, _)) => {
-            match args.format {
-                PlanFormat::Text => print(printed.text.trim_end())?,
-                PlanFormat::Json => print(serde_json::to_string_pretty(&printed.json)?)?,
-            }
+    let printed = Planner::new(supergraph).and_then(|planner| match args.stage {
+        Some(stage) => planner.stage(&request, stage.into()),
+        None => planner.plan(&request).map(|(printed, _)| match args.format {
+            PlanFormat::Text => printed.text,
+            PlanFormat::Json => format!("{:#}", printed.json),
+        }),
+    });
+    match printed {
+        Ok(printed) => {
+            print(printed.trim_end())?;
             Ok(Outcome::Done)
         }
         Err(complaints) => {
@@ -119,7 +123,22 @@ impl Planner {
 
     /// The plan, and the microseconds that planning alone took.
     fn plan(&self, request: &Request<'_>) -> Result<(Printed, u64), Vec<Complaint>> {
-        let complaint = |code: &str, message: String| vec![Complaint { code: code.to_owned(), message }];
+        let operation = self.operation(request)?;
+        let options = PlanOptions::default();
+        let started = Instant::now();
+        let _ = plan::plan(&self.supergraph, &self.tables, &operation, &options).map_err(failed)?;
+        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        plan::print(&self.supergraph, &self.tables, &operation, &options).map_err(failed).map(|printed| (printed, micros))
+    }
+
+    /// What one stage made of the operation.
+    fn stage(&self, request: &Request<'_>, stage: plan::PlanStage) -> Result<String, Vec<Complaint>> {
+        let operation = self.operation(request)?;
+        plan::print_stage(&self.supergraph, &self.tables, &operation, &PlanOptions::default(), stage).map_err(failed)
+    }
+
+    /// The operation that is meant, valid on the client schema, with variables that fit.
+    fn operation(&self, request: &Request<'_>) -> Result<Operation, Vec<Complaint>> {
         let client = &self.supergraph.client;
         let document = ExecutableDocument::parse_and_validate(client, request.document, "operation").map_err(|failed| {
             let errors = failed.errors.iter().map(|error| error.error.to_string());
@@ -134,12 +153,7 @@ impl Planner {
             OperationError::TooDeep => complaint("OPERATION_TOO_LARGE", "the operation is nested too deep".to_owned()),
         })?;
         self.check_variables(&document, request).map_err(|message| complaint("BAD_USER_INPUT", message))?;
-        let options = PlanOptions::default();
-        let failed = |error: plan::PlanError| complaint("PLANNING_FAILED", error.to_string());
-        let started = Instant::now();
-        let _ = plan::plan(&self.supergraph, &self.tables, &operation, &options).map_err(failed)?;
-        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        plan::print(&self.supergraph, &self.tables, &operation, &options).map_err(failed).map(|printed| (printed, micros))
+        Ok(operation)
     }
 
     /// A plan does not depend on variables, but variables that do not fit would never get as far as a plan.
@@ -151,6 +165,24 @@ impl Planner {
             .map(|_| ())
             .map_err(|error| error.message().to_string())
     }
+}
+
+impl From<PlanStage> for plan::PlanStage {
+    fn from(stage: PlanStage) -> Self {
+        match stage {
+            PlanStage::Options => Self::Options,
+            PlanStage::Choice => Self::Choice,
+            PlanStage::Fetches => Self::Fetches,
+        }
+    }
+}
+
+fn complaint(code: &str, message: String) -> Vec<Complaint> {
+    vec![Complaint { code: code.to_owned(), message }]
+}
+
+fn failed(error: plan::PlanError) -> Vec<Complaint> {
+    complaint("PLANNING_FAILED", error.to_string())
 }
 
 /// The operation that is meant: unlike a server, which must not guess, the command takes the document's first when none is named.

@@ -4,6 +4,7 @@
 //! <case>/subgraphs/<name>.graphql   the subgraphs
 //! <case>/operation.graphql          the operation
 //! <case>/plan.txt                   its plan as text
+//! <case>/stages.txt                 what each stage makes of it, where a case is about that
 //! <case>/why.md                     one sentence: what the case shows
 //! ```
 //! Every fetch document is validated against the schema of its subgraph. `UPDATE_CASES=1` writes the plans of today; the change is
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use supergraph::compose::{Source, compose};
 use supergraph::model::Supergraph;
 use supergraph::plan::operation::Operation;
-use supergraph::plan::{self, PlanOptions, Tables};
+use supergraph::plan::{self, PlanOptions, PlanStage, Tables};
 
 #[test]
 fn every_case_has_its_plan() {
@@ -52,11 +53,22 @@ fn check(case: &Path) -> Result<(), String> {
         return Err(format!("{name}: why.md is missing"));
     }
     let printed = plan::print(&supergraph, &tables, &operation, &options).unwrap().text;
-    let path = case.join("plan.txt");
+    expect(&case.join("plan.txt"), &printed)?;
+    let path = case.join("stages.txt");
+    if path.exists() {
+        let stages = [PlanStage::Options, PlanStage::Choice, PlanStage::Fetches];
+        let stage = |stage| plan::print_stage(&supergraph, &tables, &operation, &options, stage).unwrap();
+        expect(&path, &stages.map(stage).join("\n"))?;
+    }
+    Ok(())
+}
+
+/// Compares with a file, or writes it.
+fn expect(path: &Path, printed: &str) -> Result<(), String> {
     if std::env::var_os("UPDATE_CASES").is_some() {
-        fs::write(&path, printed).unwrap();
-    } else if fs::read_to_string(&path).ok().as_ref() != Some(&printed) {
-        return Err(format!("{name}: plan.txt should be\n{printed}"));
+        fs::write(path, printed).unwrap();
+    } else if fs::read_to_string(path).ok().as_deref() != Some(printed) {
+        return Err(format!("{} should be\n{printed}", path.display()));
     }
     Ok(())
 }

@@ -51,6 +51,17 @@ async fn compose_asks_live_subgraphs_and_plan_plans_on_what_it_prints() {
     assert_eq!(plan["node"]["nodes"][1]["node"]["serviceName"], "inventory");
     let (code, text, _) = printed(&run(&arguments[..5], &files));
     assert!(code == Some(0) && text.contains("Fetch(service: \"inventory\")"), "{text}");
+
+    for (stage, part) in [
+        ("options", "shippingEstimate: inventory requiring { price weight }"),
+        ("choice", "shippingEstimate from 1"),
+        ("fetches", "request 1: inventory, stage 1, after 0 {"),
+    ] {
+        let (code, text, errors) = printed(&run(&[&arguments[..5], &["--format", "text", "--stage", stage]].concat(), &files));
+        assert!(code == Some(0) && text.to_lowercase().starts_with(stage) && text.contains(part), "{text}{errors}");
+    }
+    let (code, _, errors) = printed(&run(&[&arguments[..], &["--stage", "choice"]].concat(), &files));
+    assert!(code == Some(2) && errors.contains("--stage"), "{errors}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::ids::{SubgraphId, TypeId};
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 /// A plan under construction.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +24,8 @@ pub(super) struct Draft {
     pub visits: Vec<VisitDraft>,
     /// One per subgraph, stage and layout.
     pub fetches: Vec<FetchDraft>,
+    /// What is laid out: one solution, or one for each part of a mutation.
+    pub solutions: Vec<Rc<Solution>>,
 }
 
 /// A row layout.
@@ -190,9 +193,15 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
         layout.slots.len() - 1
     }
 
+    /// Lays out the solution of a root, or of a part of it. Returns the fetches that it uses.
+    pub fn place_root(&mut self, solution: &Rc<Solution>) -> BTreeSet<usize> {
+        self.draft.solutions.push(solution.clone());
+        self.place(solution, 0, &[])
+    }
+
     /// Lays out `solution` for the objects of `layout`, which are reached in these visits (by door; `None` if not used). Returns the
     /// fetches that it uses.
-    pub fn place(&mut self, solution: &Solution, layout: usize, doors: &[Option<usize>]) -> BTreeSet<usize> {
+    fn place(&mut self, solution: &Solution, layout: usize, doors: &[Option<usize>]) -> BTreeSet<usize> {
         let mut visits: Vec<Option<usize>> = doors.to_vec();
         for visit in solution.visits.iter().skip(doors.len()) {
             let made = visit.used.then(|| self.entity_visit(solution, layout, visit));

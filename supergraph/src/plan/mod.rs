@@ -20,6 +20,7 @@ mod print;
 mod rows;
 mod selections;
 pub mod shape;
+mod stages;
 
 use crate::ids::{ConditionId, FetchId, IdVec, LabelId, LayoutId, ReadId, SlotId, SubgraphId};
 use crate::model::Supergraph;
@@ -103,6 +104,31 @@ pub fn print(
     })
 }
 
+/// The stages whose artefacts can be printed, besides the plan itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlanStage {
+    /// Who can resolve each selected field, and how subgraphs are entered.
+    Options,
+    /// Which subgraphs were chosen, and what each gives.
+    Choice,
+    /// The requests, after all passes.
+    Fetches,
+}
+
+/// Plans an operation and prints what one stage made of it.
+///
+/// # Errors
+/// As [`plan`].
+pub fn print_stage(
+    supergraph: &Supergraph,
+    tables: &Tables,
+    operation: &Operation,
+    options: &PlanOptions,
+    stage: PlanStage,
+) -> Result<String, PlanError> {
+    run(supergraph, tables, operation, options, |ready, _| stages::text(ready, stage))
+}
+
 /// The stages.
 fn run<T>(
     supergraph: &Supergraph,
@@ -122,7 +148,7 @@ fn run<T>(
         mutations::place_in_series(&mut drafter, set)?;
     } else {
         let solution = drafter.chooser.solve(set, &[])?;
-        drafter.place(&solution, 0, &[]);
+        drafter.place_root(&solution);
     }
     let mut draft = drafter.draft;
     conditions::hoist(&mut draft, &mut selections.guards);

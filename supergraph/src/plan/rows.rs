@@ -84,7 +84,7 @@ impl Rows<'_, '_, '_, '_> {
 }
 
 /// Where a layout stands.
-fn path(ready: &Ready<'_, '_>, layout: usize) -> Vec<PathElement> {
+pub(super) fn path(ready: &Ready<'_, '_>, layout: usize) -> Vec<PathElement> {
     let mut path = Vec::new();
     let mut next = ready.draft.layouts.get(layout).and_then(|layout| layout.parent);
     while let Some((above, slot)) = next {

@@ -16,7 +16,7 @@ pub(in crate::plan) fn place_in_series(drafter: &mut Drafter<'_, '_, '_>, root: 
         drafter.parts.insert(set, (root, part));
         let solution = drafter.chooser.solve(set, &[])?;
         let first = drafter.draft.fetches.len();
-        let used = drafter.place(&solution, 0, &[]);
+        let used = drafter.place_root(&solution);
         for fetch in drafter.draft.fetches.iter_mut().skip(first).filter(|fetch| fetch.arrivals.is_empty()) {
             fetch.after.extend(before.iter().copied());
         }
