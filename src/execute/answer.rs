@@ -134,35 +134,36 @@ fn decode_data(decoder: &mut Decoder<'_, '_>, input: Input<'_>, targets: &Target
                 share(decoder.store(), input.shape, *read, *first, *object);
             }
         }
-        Targets::Entities(batches) => decode_batches(decoder, input, batches)?,
+        Targets::Entities(batches) => return decode_batches(decoder, input, batches),
     }
     Ok(Data::Taken)
 }
 
+/// Decodes the lists of entities. `_entities` cannot be null: where one that was asked for is, or is not there, so is the data.
 fn decode_batches(
     decoder: &mut Decoder<'_, '_>,
     input: Input<'_>,
     batches: &[(&EntityBatch, Representations)],
-) -> Result<(), Malformed> {
-    let mut taken = vec![false; batches.len()];
+) -> Result<Data, Malformed> {
+    let mut outcomes = vec![Data::Missing; batches.len()];
     decoder.scan().expect(b'{')?;
     let mut is_open = !decoder.scan().take(b'}');
     while is_open {
         let key = decoder.scan().key()?;
-        let found = batches.iter().zip(&mut taken).find(|((batch, _), _)| batch.key.as_bytes() == key);
+        let found = batches.iter().zip(&mut outcomes).find(|((batch, _), _)| batch.key.as_bytes() == key);
         match found {
-            Some((_, true)) => return Err(Malformed),
-            Some(((batch, all), taken)) => {
-                *taken = true;
-                decode_entities(decoder, input, batch, all)?;
+            Some(((batch, all), outcome)) if *outcome == Data::Missing => {
+                *outcome = decode_entities(decoder, input, batch, all)?;
             }
+            Some(_) => return Err(Malformed),
             None => {
                 decoder.scan().value()?;
             }
         }
         is_open = decoder.scan().more(b'}')?;
     }
-    Ok(())
+    let is_complete = batches.iter().zip(&outcomes).all(|((_, all), outcome)| all.count == 0 || *outcome == Data::Taken);
+    Ok(if is_complete { Data::Taken } else { Data::Null })
 }
 
 /// Decodes the list of entities: item *i* into every object of representation *i*.
@@ -171,9 +172,9 @@ fn decode_entities(
     input: Input<'_>,
     batch: &EntityBatch,
     all: &Representations,
-) -> Result<(), Malformed> {
+) -> Result<Data, Malformed> {
     if decoder.scan().peek() == b'n' {
-        return decoder.scan().value().map(drop);
+        return decoder.scan().value().map(|_| Data::Null);
     }
     decoder.scan().expect(b'[')?;
     let mut is_open = !decoder.scan().take(b']');
@@ -188,7 +189,7 @@ fn decode_entities(
         is_open = decoder.scan().more(b']')?;
     }
     // With one too many or too few nobody knows which item belongs to whom.
-    if index == all.count { Ok(()) } else { Err(Malformed) }
+    if index == all.count { Ok(Data::Taken) } else { Err(Malformed) }
 }
 
 fn decode_entity(
@@ -202,6 +203,7 @@ fn decode_entity(
         return decoder.scan().value().map(drop);
     }
     let start = decoder.scan().position();
+    let before = decoder.store().checkpoint();
     for of_position in members.chunk_by(|one, other| one.position == other.position) {
         let mut objects = of_position.iter().filter_map(|member| filled(batch, *member));
         let Some((read, first)) = objects.next() else { return Err(Malformed) };
@@ -210,7 +212,8 @@ fn decode_entity(
             b'{' => decoder.object(read, first)?,
             _ => decoder.scan().value().map(|_| false)?,
         };
-        let blame = Blame { failure: input.mismatch, since: None };
+        let since = (first_byte == b'{').then_some((input.body, before));
+        let blame = Blame { failure: input.mismatch, since };
         if !is_fitting {
             fail(decoder.store(), input.shape, read, first, blame);
         }

@@ -83,7 +83,7 @@ impl<'a, 's> Decoder<'a, 's> {
     }
 
     /// Decodes the object that comes next into the row of `object`. False when its `__typename` contradicts what is known: then
-    /// nothing of it was taken.
+    /// nothing of it was taken, unless a name that was not asked for came late; what came before it must be taken back.
     ///
     /// # Errors
     /// The text is not JSON, or a key comes twice.
@@ -93,7 +93,7 @@ impl<'a, 's> Decoder<'a, 's> {
         self.scan.peek();
         let start = self.scan.position();
         self.scan.expect(b'{')?;
-        let mut fields = Fields { read, next: 0, skipped: Vec::new(), typenames: 0 };
+        let mut fields = Fields { read, next: 0, skipped: Vec::new(), typenames: 0, is_typename: false };
         let mut is_open = !self.scan.take(b'}');
         let name = match &read.typename {
             Some(key) if is_open && self.scan.take_key(key) => {
@@ -115,11 +115,30 @@ impl<'a, 's> Decoder<'a, 's> {
             match fields.take(&mut self.scan, row.concrete)? {
                 Some(field) if field.types.is_some() && row.concrete.is_none() => self.each(read, &field.key, &row)?,
                 Some(field) => self.field(field, &row)?,
+                None if std::mem::take(&mut fields.is_typename) => {
+                    let name = self.typename()?;
+                    if self.is_contradicted(read, &row, name) {
+                        self.scan.seek(start);
+                        self.scan.value()?;
+                        return Ok(false);
+                    }
+                }
                 None => self.scan.value().map(drop)?,
             }
             is_open = self.scan.more(b'}')?;
         }
         Ok(true)
+    }
+
+    /// Whether a type name that nobody asked for contradicts what is known. A subgraph may have names of its own for the root types.
+    #[cold]
+    fn is_contradicted(&mut self, read: &Read, row: &Object, name: &'a [u8]) -> bool {
+        let Some(known) = row.concrete.or(read.object_type) else { return false };
+        match self.type_named(name) {
+            TypeName::Object(said) => said != known,
+            TypeName::Abstract => false,
+            TypeName::Unknown => !self.types.is_root(known),
+        }
     }
 
     /// Decodes the value of a field that comes next.
@@ -294,6 +313,8 @@ struct Fields<'a> {
     /// Fields before `next` that have not come, in case they come later. Empty while the answer is in order.
     skipped: Vec<usize>,
     typenames: usize,
+    /// The key that was just passed over is a `__typename` that was not asked for.
+    is_typename: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -334,7 +355,10 @@ impl<'a> Fields<'a> {
             return if self.typenames > 1 { Err(Malformed) } else { Ok(None) };
         }
         let is_it = |field: &ReadField| field.key.as_bytes() == key && may_apply(field, concrete);
-        let Some(index) = self.read.fields.iter().position(is_it) else { return Ok(None) };
+        let Some(index) = self.read.fields.iter().position(is_it) else {
+            self.is_typename = key == b"__typename";
+            return Ok(None);
+        };
         if index >= self.next {
             self.skipped.extend(self.next..index);
             self.next = index + 1;

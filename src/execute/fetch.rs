@@ -139,11 +139,21 @@ pub async fn send<'a>(exchange: &Exchange, subgraph: &Subgraph, kind: OperationK
     *request.headers_mut() = headers;
     let deadline = exchange.deadline.min(started + subgraph.timeout);
     let call = Call { request, deadline, is_idempotent: kind == OperationKind::Query, span: span.clone() };
-    let reply = subgraph.upstream.fetch(exchange, call, subgraph.max_response_bytes).await;
+    let reply = subgraph.upstream.fetch(exchange, call, subgraph.max_response_bytes).await.and_then(readable);
     if let (Some(span), Err(error)) = (&span, &reply) {
         span.fail(error.kind.code());
     }
     Incoming { id: outgoing.id, targets: outgoing.targets, reply, time: started.elapsed() }
+}
+
+/// Refuses an answer that does not claim to be JSON: a page of some machine in between, whatever is written on it.
+fn readable(reply: http::Response<Bytes>) -> Result<http::Response<Bytes>, Error> {
+    let Some(media) = reply.headers().get(header::CONTENT_TYPE) else { return Ok(reply) };
+    let essence = media.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+    if essence.ends_with(b"/json") || essence.ends_with(b"+json") {
+        return Ok(reply);
+    }
+    Err(Error::new(ErrorKind::UpstreamInvalid, format!("its answer is {media:?} with status {}", reply.status())))
 }
 
 /// Takes what a subgraph answered into the store.

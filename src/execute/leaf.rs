@@ -18,13 +18,28 @@ pub fn write(out: &mut Vec<u8>, shape: &Shape, kind: LeafKind, text: &[u8]) -> b
         LeafKind::Id => true,
         LeafKind::Enum(id) => {
             let name = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or_default();
-            shape.enums.get(id).is_some_and(|names| names.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok())
+            return write_name(out, shape.enums.get(id).map_or(&[], Vec::as_slice), name);
         }
     };
     if fits {
         out.extend_from_slice(text);
     }
     fits
+}
+
+/// The name of an enum's value, which letters may be escaped in.
+fn write_name(out: &mut Vec<u8>, names: &[Box<str>], name: &[u8]) -> bool {
+    if name.contains(&b'\\') {
+        let plain = serde_json::from_slice::<String>(&[b"\"", name, b"\""].concat());
+        return plain.is_ok_and(|plain| !plain.contains('\\') && write_name(out, names, plain.as_bytes()));
+    }
+    let is_known = names.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok();
+    if is_known {
+        out.push(b'"');
+        out.extend_from_slice(name);
+        out.push(b'"');
+    }
+    is_known
 }
 
 fn is_number(first: u8) -> bool {
@@ -116,6 +131,8 @@ mod tests {
             (LeafKind::Id, "1.5", None),
             (LeafKind::Id, "{}", None),
             (pets, "\"CAT\"", Some("\"CAT\"")),
+            (pets, "\"\\u0043AT\"", Some("\"CAT\"")),
+            (pets, "\"\\u005cu0043AT\"", None),
             (pets, "\"COW\"", None),
             (pets, "CAT", None),
             (pets, "1", None),

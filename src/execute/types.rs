@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 use supergraph::{
     ids::{IdVec, TypeId},
     model::{Supergraph, TypeKind},
+    plan::OperationKind,
 };
 
 /// Type names and ids, both ways.
@@ -13,6 +14,7 @@ use supergraph::{
 pub struct TypeNames {
     names: IdVec<TypeId, Box<str>>,
     known: FxHashMap<Box<[u8]>, TypeName>,
+    roots: Vec<TypeId>,
 }
 
 /// What a `__typename` says.
@@ -42,6 +44,11 @@ impl TypeNames {
         self.known.get(name).copied().unwrap_or(TypeName::Unknown)
     }
 
+    /// Whether operations begin at this type, which subgraphs may call by another name.
+    pub fn is_root(&self, id: TypeId) -> bool {
+        self.roots.contains(&id)
+    }
+
     /// The name of a type.
     pub fn name(&self, id: TypeId) -> &str {
         self.names.get(id).map_or("", |name| name)
@@ -50,6 +57,11 @@ impl TypeNames {
 
 impl From<&Supergraph> for TypeNames {
     fn from(supergraph: &Supergraph) -> Self {
-        Self::new(supergraph.types.iter().map(|(_, known)| (Box::from(known.name.as_str()), known.kind == TypeKind::Object)))
+        let name = |known: &supergraph::model::Type| (Box::from(known.name.as_str()), known.kind == TypeKind::Object);
+        let roots = [OperationKind::Query, OperationKind::Mutation, OperationKind::Subscription];
+        Self {
+            roots: roots.into_iter().filter_map(|kind| supergraph.root(kind)).collect(),
+            ..Self::new(supergraph.types.iter().map(|(_, known)| name(known)))
+        }
     }
 }

@@ -10,7 +10,7 @@
 
 use supergraph::{
     ids::{Id, LayoutId},
-    plan::shape::{OutputField, OutputValue, Shape},
+    plan::shape::{Layout, OutputField, OutputValue, Shape},
 };
 
 use super::{
@@ -134,6 +134,9 @@ impl<'a> Writer<'a> {
         if layout.object_type != object.concrete && object.concrete.is_some_and(|concrete| !layout.possible.contains(concrete)) {
             return Err(self.invalid("An object of this type cannot stand here."));
         }
+        if object.concrete.is_none() && self.needs_type(layout) {
+            return Err(self.untyped(layout, &object));
+        }
         self.out.push(b'{');
         let mut is_first = true;
         for (field, key) in layout.fields.iter().zip(self.input.plan.keys_of(id)) {
@@ -148,6 +151,28 @@ impl<'a> Writer<'a> {
         }
         self.out.push(b'}');
         Ok(())
+    }
+
+    /// Whether what is written of an object depends on its type.
+    #[cold]
+    fn needs_type(&self, layout: &Layout) -> bool {
+        let is_written = |field: &OutputField| field.condition.is_none_or(|id| super::holds(self.input.conditions, id));
+        layout.fields.iter().any(|field| (field.types.is_some() || field.value == OutputValue::Typename) && is_written(field))
+    }
+
+    /// Reports an object whose type nobody told: with what failed, where something did.
+    #[cold]
+    fn untyped(&mut self, layout: &Layout, object: &Object) -> Stop {
+        let store = self.input.store;
+        let failed = layout.fields.iter().find_map(|field| match store.get(store.slot(object, field.slot)) {
+            Value::Failed(failure) => Some(failure),
+            _ => None,
+        });
+        match failed {
+            Some(failure) => self.report(failure, true),
+            None => return self.invalid("The type of an object is not known."),
+        }
+        Stop::Null
     }
 
     #[inline]
@@ -263,7 +288,8 @@ impl<'a> Writer<'a> {
         self.count += 1;
         self.errors.extend_from_slice(b"{\"message\":");
         append(&mut self.errors, message);
-        if let Some(below) = below {
+        // What belongs to the whole answer has no path.
+        if let Some(below) = below.filter(|below| !self.path.is_empty() || !below.is_empty()) {
             self.errors.extend_from_slice(b",\"path\":[");
             let here = self.path.iter().map(|step| match step {
                 PathStep::Key(key) => serde_json::Value::from(*key),

@@ -134,7 +134,12 @@ fn a_wrong_entity_list_leaves_the_entities_without_their_fields() {
     // One that does not exist, or lacks a field that cannot be null.
     expect(GOOD, r#"{"data":{"_entities":[null]}}"#, none.clone(), &[(path, VALUE)]);
     expect(GOOD, r#"{"data":{"_entities":[{"__typename":"Product"}]}}"#, none.clone(), &[(path, VALUE)]);
-    expect(GOOD, r#"{"data":{}}"#, none, &[(path, VALUE)]);
+    // No list at all, though it cannot be null.
+    for text in [r#"{"data":{}}"#, r#"{"data":{"_entities":null}}"#] {
+        expect(GOOD, text, none.clone(), &[(path, INVALID)]);
+    }
+    let text = r#"{"data":{"_entities":null},"errors":[{"message":"down","path":["_entities"]}]}"#;
+    expect(GOOD, text, none, &[(path, "SUBGRAPH_ERROR")]);
 }
 
 #[test]
