@@ -101,6 +101,11 @@ async fn requires() {
 }
 
 #[tokio::test]
+async fn root_reentry() {
+    check_virtual("root_reentry").await;
+}
+
+#[tokio::test]
 async fn shared_values() {
     check_virtual("shared_values").await;
 }

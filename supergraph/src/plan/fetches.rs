@@ -214,8 +214,10 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
         for (visit, made) in solution.visits.iter().zip(&visits).skip(doors.len()) {
             let Some(fetch) = made.and_then(|made| self.draft.visits.get(made)).map(|visit| visit.fetch) else { continue };
             for arrival in &visit.arrivals {
-                let inputs = arrival.inputs.iter().filter_map(|step| suppliers.get(*step)).flatten();
-                let after: Vec<usize> = inputs.copied().filter(|other| *other != fetch).collect();
+                let inputs = arrival.inputs.iter().filter_map(|step| suppliers.get(*step)).flatten().copied();
+                // A root below another type is entered without a key, but only where it is.
+                let from = if arrival.naming == Naming::Root { self.first_fetch(doors) } else { None };
+                let after: Vec<usize> = inputs.chain(from).filter(|other| *other != fetch).collect();
                 if let Some(fetch) = self.draft.fetches.get_mut(fetch) {
                     fetch.after.extend(after);
                 }
@@ -224,6 +226,12 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
         let mut all: BTreeSet<usize> = suppliers.into_iter().flatten().collect();
         all.extend(visits.iter().flatten().filter_map(|visit| self.draft.visits.get(*visit)).map(|visit| visit.fetch));
         all
+    }
+
+    /// The earliest fetch of these visits.
+    fn first_fetch(&self, visits: &[Option<usize>]) -> Option<usize> {
+        let fetches = visits.iter().flatten().filter_map(|visit| self.draft.visits.get(*visit)).map(|visit| visit.fetch);
+        fetches.min_by_key(|fetch| self.draft.fetches.get(*fetch).map(|fetch| fetch.stage))
     }
 
     /// Takes one step; returns the fetches that it uses.
