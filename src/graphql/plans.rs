@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use supergraph::{
     ids::LabelId,
     model::Supergraph,
-    plan::{PlanOptions, Tables, plan},
+    plan::{PlanError, PlanOptions, Tables, plan},
 };
 use tokio::sync::Semaphore;
 
@@ -138,8 +138,10 @@ impl Plans {
 impl Planner {
     fn plan(&self, operation: &Operation, labels: Vec<LabelId>) -> Result<Arc<Ready>, Error> {
         let options = PlanOptions { labels: labels.into_iter().collect() };
-        let plan = plan(&self.supergraph, &self.tables, &operation.planned, &options)
-            .map_err(|error| Error::new(ErrorKind::PlanningFailed, error.to_string()))?;
+        let plan = plan(&self.supergraph, &self.tables, &operation.planned, &options).map_err(|error| match error {
+            PlanError::InvalidFetch { .. } => Error::bug(error.to_string()),
+            _ => Error::new(ErrorKind::PlanningFailed, error.to_string()),
+        })?;
         let part = |part| introspection::Prepared::new(&self.supergraph.client, part);
         let introspection = plan.introspection.as_ref().map(part).transpose()?;
         Ok(Arc::new(Ready { plan: Prepared::new(plan), introspection }))

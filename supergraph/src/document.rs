@@ -8,8 +8,8 @@ mod tokens;
 use crate::syntax;
 use apollo_compiler::diagnostic::ToCliReport;
 use apollo_compiler::parser::{Parser, SourceMap};
-use apollo_compiler::validation::DiagnosticList;
-use apollo_compiler::{Schema, ast};
+use apollo_compiler::validation::{DiagnosticList, Valid};
+use apollo_compiler::{ExecutableDocument, Schema, ast};
 
 /// Nesting of values, types and selection sets beyond which a document is refused.
 pub const MAX_DEPTH: usize = 200;
@@ -81,6 +81,15 @@ pub fn selections(text: &str) -> Result<Vec<ast::Selection>, Fault> {
     match document.definitions.as_slice() {
         [ast::Definition::OperationDefinition(operation)] => Ok(operation.selection_set.clone()),
         _ => Err(Fault { message: "it must be exactly one selection set".to_owned(), at: None }),
+    }
+}
+
+/// What is wrong with an operation document on a schema; empty if it is valid.
+#[must_use]
+pub fn operation_faults(schema: &Valid<Schema>, text: &str) -> Vec<Fault> {
+    match ExecutableDocument::parse_and_validate(schema, text, "operation") {
+        Ok(_) => Vec::new(),
+        Err(failed) => faults(&failed.errors),
     }
 }
 

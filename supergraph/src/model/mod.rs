@@ -9,6 +9,7 @@ pub(crate) mod declared;
 pub mod features;
 pub mod field_set;
 mod read;
+pub(crate) mod subgraph_schema;
 
 use crate::ids::{FieldId, Id, IdVec, LabelId, SubgraphId, SubgraphSet, TypeId};
 use crate::plan::OperationKind;

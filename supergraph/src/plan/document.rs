@@ -8,12 +8,15 @@
 
 use super::condition::{ALWAYS, Guard};
 use super::fetches::{ArrivalDraft, Draft, Pick, SlotDraft, VisitDraft};
+use super::merging::Standing;
 use super::options::{Naming, Options};
 use super::selections::Selections;
 use super::shape::{Read, ReadField, ReadValue, TypeSet};
 use crate::ids::{Id, IdVec, LayoutId, ReadId, SlotId, SubgraphId, TypeId};
 use crate::model::{TypeKind, TypeRef};
 use apollo_compiler::Name;
+use indexmap::{IndexMap, IndexSet};
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::fmt::Write as _;
 
 /// What has to be changed in a subgraph's answer before it is merged; the executor's reads do so by themselves.
@@ -76,10 +79,13 @@ struct Place<'d> {
 }
 
 /// A selection set as far as it is printed.
-struct Printed {
+#[derive(Default)]
+struct Printed<'d> {
     text: String,
-    /// How its fields are read.
-    fields: Vec<ReadField>,
+    /// How its fields are read: a slot once per key, however many fragments print it.
+    fields: IndexSet<ReadField, FxBuildHasher>,
+    /// What stands under each response key.
+    standing: Standing<'d>,
 }
 
 /// One field as it is printed: a pick for some of its types, under a response key.
@@ -102,7 +108,7 @@ impl<'d> Documents<'d, '_> {
         let fetch = draft.fetches.get(fetch)?;
         let visit = draft.visits.get(fetch.visit)?;
         let mut gathered = Gathered::default();
-        let mut printed = Printed { text: String::from("{"), fields: Vec::new() };
+        let mut printed = Printed { text: String::from("{"), ..Printed::default() };
         let place = Place { visit, subgraph: fetch.subgraph, known };
         if arrivals.is_empty() {
             let scope = Scope { ty: None, types: TypeSet::empty() };
@@ -110,7 +116,8 @@ impl<'d> Documents<'d, '_> {
         } else {
             self.entity_blocks(place, arrivals, &mut printed, &mut gathered);
         }
-        let Printed { mut text, fields } = printed;
+        let Printed { mut text, fields, .. } = printed;
+        let fields = fields.into_iter().collect();
         if text == "{" {
             text.push_str(" __typename");
         }
@@ -126,7 +133,7 @@ impl<'d> Documents<'d, '_> {
     }
 
     /// Fragments of an `_entities` field: on the interface where the representation names it, else on the objects' types.
-    fn entity_blocks(&mut self, place: Place<'d>, arrivals: &[ArrivalDraft], printed: &mut Printed, gathered: &mut Gathered) {
+    fn entity_blocks(&mut self, place: Place<'d>, arrivals: &[ArrivalDraft], printed: &mut Printed<'d>, gathered: &mut Gathered) {
         let mut scopes: Vec<Scope> = Vec::new();
         for arrival in arrivals {
             let ty = match arrival.naming {
@@ -157,11 +164,15 @@ impl<'d> Documents<'d, '_> {
     }
 
     /// Prints the fields of a visit in a scope.
-    fn fields(&mut self, place: Place<'d>, scope: &Scope, printed: &mut Printed, gathered: &mut Gathered) {
+    fn fields(&mut self, place: Place<'d>, scope: &Scope, printed: &mut Printed<'d>, gathered: &mut Gathered) {
         let mut units = self.units(place.visit, place.subgraph, scope);
-        self.resolve_conflicts(&mut units, place.visit, place.subgraph);
-        let shared: Vec<bool> = units.iter().map(|unit| units.iter().filter(|other| other.key == unit.key).count() > 1).collect();
-        for (unit, is_shared) in units.iter_mut().zip(shared) {
+        let together = scope.ty.is_some_and(|id| self.options.is_interface_object(id, place.subgraph));
+        self.resolve_conflicts(&mut units, &mut printed.standing, place.visit.layout, (place.subgraph, together));
+        let mut counts: FxHashMap<String, usize> = FxHashMap::default();
+        units.iter().for_each(|unit| *counts.entry(unit.key.clone()).or_default() += 1);
+        let is_alone = |unit: &Unit<'_>| counts.get(&unit.key) == Some(&1);
+        for unit in &mut units {
+            let is_shared = !is_alone(unit);
             let line = self.unit((unit, is_shared), place, &mut printed.fields, gathered);
             if unit.is_plain {
                 printed.text.push_str(&line);
@@ -174,7 +185,7 @@ impl<'d> Documents<'d, '_> {
                 continue;
             }
             let chosen: Vec<&Unit<'_>> = chosen.iter().filter_map(|index| units.get(*index)).collect();
-            let alone = chosen.iter().all(|unit| units.iter().filter(|other| other.key == unit.key).count() == 1);
+            let alone = chosen.iter().all(|unit| is_alone(unit));
             let cover = if alone && types.len() > 1 { self.covering(&chosen, place.subgraph, scope, &types) } else { None };
             let names = cover.map_or(types, |id| vec![id]);
             let typename = (scope.ty.is_none() && place.visit.typename) || chosen.is_empty();
@@ -269,7 +280,7 @@ impl<'d> Documents<'d, '_> {
         &mut self,
         (unit, is_shared): (&Unit<'d>, bool),
         place: Place<'d>,
-        fields: &mut Vec<ReadField>,
+        fields: &mut IndexSet<ReadField, FxBuildHasher>,
         gathered: &mut Gathered,
     ) -> String {
         let mut line = String::new();
@@ -298,10 +309,7 @@ impl<'d> Documents<'d, '_> {
             lists: unit.slot_draft.wrap.lists,
             value,
         };
-        // A slot is read once per key, however many fragments print it.
-        if !fields.contains(&read) {
-            fields.push(read);
-        }
+        fields.insert(read);
         let layout_guard = self.draft.layouts.get(place.visit.layout).map_or(ALWAYS, |layout| layout.guard);
         let wanted = unit.pick.guard.unwrap_or(ALWAYS);
         let is_known = place.visit.ty.is_none() && layout_guard == ALWAYS && wanted == place.known;
@@ -350,7 +358,7 @@ impl<'d> Documents<'d, '_> {
         let types = self.options.possible(ty, subgraph).clone();
         let is_interface_object = self.options.is_interface_object(ty, subgraph);
         let is_abstract = self.options.supergraph.get_type(ty).is_abstract() && !is_interface_object;
-        let mut printed = Printed { text: String::from(" {"), fields: Vec::new() };
+        let mut printed = Printed { text: String::from(" {"), ..Printed::default() };
         let typename = visit.typename || is_abstract;
         if typename {
             printed.text.push_str(" __typename");
@@ -370,21 +378,21 @@ impl<'d> Documents<'d, '_> {
             gathered.renames.push(Rename { path, to, is_value: true });
         }
         let typename = typename.then(|| "__typename".into());
-        let read = Read { layout: LayoutId::new(visit.layout), typename, object_type, fields: printed.fields };
+        let read =
+            Read { layout: LayoutId::new(visit.layout), typename, object_type, fields: printed.fields.into_iter().collect() };
         Some((printed.text, self.reads.push(read)))
     }
 }
 
 /// Object types of the scope by the units printed in their fragments.
 fn group(units: &[Unit<'_>], scope: &Scope) -> Vec<(Vec<TypeId>, Vec<usize>)> {
-    let mut groups: Vec<(Vec<TypeId>, Vec<usize>)> = Vec::new();
-    for id in scope.types.iter() {
-        let wants = |(index, unit): (usize, &Unit<'_>)| (unit.line.is_some() && unit.types.contains(&id)).then_some(index);
-        let lines: Vec<usize> = units.iter().enumerate().filter_map(wants).collect();
-        match groups.iter_mut().find(|(_, known)| *known == lines) {
-            Some((types, _)) => types.push(id),
-            None => groups.push((vec![id], lines)),
-        }
+    let mut lines: FxHashMap<TypeId, Vec<usize>> = FxHashMap::default();
+    for (index, unit) in units.iter().enumerate().filter(|(_, unit)| unit.line.is_some()) {
+        unit.types.iter().for_each(|id| lines.entry(*id).or_default().push(index));
     }
-    groups
+    let mut groups: IndexMap<Vec<usize>, Vec<TypeId>, FxBuildHasher> = IndexMap::default();
+    for id in scope.types.iter() {
+        groups.entry(lines.remove(&id).unwrap_or_default()).or_default().push(id);
+    }
+    groups.into_iter().map(|(lines, types)| (types, lines)).collect()
 }

@@ -6,6 +6,7 @@
 //! Relied on by the gateway's executor, which runs a plan without looking anything up by name.
 
 mod assemble;
+mod check;
 mod choose;
 mod condition;
 mod document;
@@ -53,6 +54,13 @@ pub enum PlanError {
     TooLarge,
     /// A field with arguments from a context (`@fromContext`), which is not planned.
     Context(Box<str>),
+    /// A bug: a document that its subgraph would refuse. Looked for in debug builds only.
+    InvalidFetch {
+        /// The subgraph.
+        subgraph: Box<str>,
+        /// What is wrong with which document.
+        message: String,
+    },
 }
 
 impl std::fmt::Display for PlanError {
@@ -63,6 +71,9 @@ impl std::fmt::Display for PlanError {
             Self::TooLarge => "the operation selects too many fields to be planned",
             Self::Context(field) => {
                 return write!(formatter, "the field {field} takes arguments from a context, which is not supported");
+            }
+            Self::InvalidFetch { subgraph, message } => {
+                return write!(formatter, "the planner made a document that {subgraph} refuses: {message}");
             }
         };
         formatter.write_str(text)
@@ -155,6 +166,9 @@ fn run<T>(
     let groups = batch::batch(&mut draft);
     let ready = Ready { operation, options, selections: &selections, draft: &draft, groups: &groups };
     let assembled = assemble(&ready);
+    if cfg!(debug_assertions) {
+        check::documents(supergraph, tables, &assembled.plan)?;
+    }
     Ok(finish(&ready, assembled))
 }
 

@@ -5,19 +5,24 @@
 //! Relies on `model`; relied on by `choose` and `fetches`. What depends on the schema alone is computed once per supergraph
 //! ([`Tables`]).
 
-use crate::ids::{Id, LabelId, SubgraphId, TypeId};
+use crate::ids::{Id, IdVec, LabelId, SubgraphId, TypeId};
 use crate::model::field_set::{FieldSet, Selection};
+use crate::model::subgraph_schema::subgraph_schema;
 use crate::model::{FieldAt, Key, Supergraph, TypeKind};
 use crate::plan::shape::TypeSet;
+use apollo_compiler::Schema;
+use apollo_compiler::validation::Valid;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What planning knows of a supergraph beyond its model.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     /// Object types with the same number look the same to the planner in every respect but their name.
     alike: Vec<u32>,
+    /// Subgraphs' schemas, each made when it is first asked for.
+    schemas: IdVec<SubgraphId, OnceLock<Valid<Schema>>>,
 }
 
 impl Tables {
@@ -29,7 +34,16 @@ impl Tables {
             let next = u32::try_from(seen.len()).unwrap_or(u32::MAX);
             alike.push(*seen.entry(signature(supergraph, id)).or_insert(next));
         }
-        Self { alike }
+        let mut schemas = IdVec::default();
+        supergraph.subgraphs.iter().for_each(|_| {
+            schemas.push(OnceLock::new());
+        });
+        Self { alike, schemas }
+    }
+
+    /// The schema of a subgraph, for the check of fetch documents.
+    pub(super) fn schema(&self, supergraph: &Supergraph, subgraph: SubgraphId) -> Option<&Valid<Schema>> {
+        Some(self.schemas.get(subgraph)?.get_or_init(|| subgraph_schema(supergraph, subgraph)))
     }
 
     /// The number that alike types share.

@@ -113,7 +113,7 @@ pub struct Read {
 }
 
 /// One field of a subgraph's answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReadField {
     /// Response key in the answer.
     pub key: Box<str>,
@@ -128,7 +128,7 @@ pub struct ReadField {
 }
 
 /// What a read field holds inside its lists.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ReadValue {
     /// A scalar or an enum, kept as raw JSON. Its kind is checked when it is written to the client.
     Leaf,
