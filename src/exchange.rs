@@ -4,13 +4,17 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use http::{HeaderMap, Method, Uri, Version};
 use hyper::upgrade::OnUpgrade;
 use serde_json::{Map, Value};
+use tokio::time::timeout_at;
 
 use crate::telemetry::traces::RequestSpan;
 
@@ -34,8 +38,10 @@ pub struct Exchange {
     pub id: Arc<str>,
     /// When its head had arrived.
     pub started: Instant,
-    /// When it must be answered.
+    /// When it must be answered, unless its body is still arriving then.
     pub deadline: Instant,
+    /// How far its body is, when it did not come with the head.
+    pub upload: Option<Arc<Upload>>,
     /// The peer of the connection.
     pub peer: SocketAddr,
     /// The client's address by the trusted-proxy rule.
@@ -82,6 +88,7 @@ impl Exchange {
             id: Arc::default(),
             started,
             deadline: started + time,
+            upload: None,
             peer: peer.address,
             client_ip: peer.address.ip().to_canonical(),
             is_peer_trusted: false,
@@ -100,6 +107,57 @@ impl Exchange {
             upstream_time: Duration::ZERO,
             span: None,
             upgrade: None,
+        }
+    }
+}
+
+/// A request's body on its way in. The time for an answer counts from the last that came of it, so that a large body is no
+/// slow answer.
+#[derive(Debug)]
+pub struct Upload {
+    started: Instant,
+    /// How long a request may take.
+    time: Duration,
+    /// Milliseconds from `started` to the last bytes.
+    moved: AtomicU64,
+    is_awaited: AtomicBool,
+}
+
+impl Upload {
+    /// One that begins now, of a request that may take so long.
+    pub fn new(time: Duration) -> Arc<Self> {
+        Arc::new(Self { started: Instant::now(), time, moved: AtomicU64::new(0), is_awaited: AtomicBool::new(false) })
+    }
+
+    /// Something arrived, or it has ended.
+    pub fn moves(&self) {
+        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.moved.store(millis, Ordering::Relaxed);
+        self.is_awaited.store(false, Ordering::Relaxed);
+    }
+
+    /// More of it is wanted than there is.
+    pub fn waits(&self) {
+        self.is_awaited.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is the client that is waited for, not the upstream.
+    pub fn is_awaited(&self) -> bool {
+        self.is_awaited.load(Ordering::Relaxed)
+    }
+
+    fn deadline(&self) -> Instant {
+        self.started + Duration::from_millis(self.moved.load(Ordering::Relaxed)) + self.time
+    }
+}
+
+/// Waits for `work` until `deadline`, or longer while a body arrives; nothing when it was too late.
+pub async fn within<T>(mut deadline: Instant, upload: Option<&Upload>, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        match timeout_at(deadline.into(), work.as_mut()).await {
+            Ok(output) => return Some(output),
+            Err(_) => deadline = upload.map(Upload::deadline).filter(|later| *later > Instant::now())?,
         }
     }
 }

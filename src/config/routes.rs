@@ -43,7 +43,8 @@ pub struct RouteConfig {
     pub strip_path: bool,
     /// The path is replaced.
     pub rewrite: Option<RewriteConfig>,
-    /// How long a request may take; `traffic_shaping.router.timeout` when absent.
+    /// How long a request may take from its head, or the last bytes of its body, to its answer's head;
+    /// `traffic_shaping.router.timeout` when absent.
     pub timeout: Option<Span>,
     /// Who may be asking.
     pub authentication: Option<AuthenticationConfig>,

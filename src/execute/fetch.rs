@@ -138,7 +138,8 @@ pub async fn send<'a>(exchange: &Exchange, subgraph: &Subgraph, kind: OperationK
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/graphql-response+json, application/json;q=0.9"));
     *request.headers_mut() = headers;
     let deadline = exchange.deadline.min(started + subgraph.timeout);
-    let call = Call { request, deadline, is_idempotent: kind == OperationKind::Query, span: span.clone() };
+    let is_idempotent = kind == OperationKind::Query;
+    let call = Call { request, deadline, upload: None, is_idempotent, span: span.clone() };
     let reply = subgraph.upstream.fetch(exchange, call, subgraph.max_response_bytes).await.and_then(readable);
     if let (Some(span), Err(error)) = (&span, &reply) {
         span.fail(error.kind.code());

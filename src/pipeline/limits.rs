@@ -4,6 +4,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -18,7 +19,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::{
     body::{Body, BoxError},
     error::{Error, ErrorKind},
-    exchange::Exchange,
+    exchange::{Exchange, Upload},
     units::Size,
 };
 
@@ -110,12 +111,14 @@ impl Limits {
         Ok(())
     }
 
-    /// The body with its limits: it fails when it grows too large, or stands still.
-    pub fn guard(&self, body: Body) -> Body {
+    /// The body with its limits: it fails when it grows too large, or stands still. From now on the exchange knows of it.
+    pub fn guard(&self, exchange: &mut Exchange, body: Body) -> Body {
         if body.is_end_stream() || body.bytes().is_some_and(|bytes| bytes.len() <= self.body_bytes) {
             return body;
         }
-        Body::stream(Guarded { body, left: self.body_bytes, limits: *self, timer: None, is_moving: false })
+        let upload = Upload::new(self.time);
+        exchange.upload = Some(upload.clone());
+        Body::stream(Guarded { body, left: self.body_bytes, limits: *self, upload, timer: None, is_moving: false })
     }
 
     fn too_large(&self) -> Error {
@@ -127,6 +130,7 @@ struct Guarded {
     body: Body,
     left: usize,
     limits: Limits,
+    upload: Arc<Upload>,
     timer: Option<Pin<Box<Sleep>>>,
     /// Whether something has arrived since the timer was set.
     is_moving: bool,
@@ -153,6 +157,7 @@ impl http_body::Body for Guarded {
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.is_moving = true;
+                self.upload.moves();
                 let size = frame.data_ref().map_or(0, Bytes::len);
                 Poll::Ready(Some(match self.left.checked_sub(size) {
                     Some(left) => {
@@ -162,10 +167,15 @@ impl http_body::Body for Guarded {
                     None => Err(self.limits.too_large().into()),
                 }))
             }
-            Poll::Pending => self
-                .poll_idle(context)
-                .map(|()| Some(Err(Error::new(ErrorKind::RequestTimeout, "the request's body stood still").into()))),
-            ended => ended,
+            Poll::Pending => {
+                self.upload.waits();
+                self.poll_idle(context)
+                    .map(|()| Some(Err(Error::new(ErrorKind::RequestTimeout, "the request's body stood still").into())))
+            }
+            ended => {
+                self.upload.moves();
+                ended
+            }
         }
     }
 

@@ -29,7 +29,6 @@ use std::{
 
 use http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
-use tokio::time::timeout_at;
 
 pub use self::route::Routes;
 use self::{
@@ -39,7 +38,7 @@ use self::{
 use crate::{
     body::Body,
     error::{Error, ErrorKind},
-    exchange::{Exchange, Peer},
+    exchange::{Exchange, Peer, Upload, within},
     graphql, rest,
 };
 
@@ -159,12 +158,14 @@ impl Pipeline {
             rate_limit.take(exchange)?; // 429
         }
         let slot = policy.concurrency.as_ref().map(Concurrency::enter).transpose()?; // 503
-        let deadline = exchange.deadline;
-        let work = route.target.serve(exchange, policy.limits.guard(body));
-        let mut response = timeout_at(deadline.into(), work).await.unwrap_or_else(|_| Err(late()))?; // 504
-        if Instant::now() >= deadline {
+        let body = policy.limits.guard(exchange, body);
+        let (deadline, upload) = (exchange.deadline, exchange.upload.clone());
+        let work = route.target.serve(exchange, body);
+        let response = within(deadline, upload.as_deref(), work).await;
+        let mut response = response.unwrap_or_else(|| Err(late(upload.as_deref())))?; // 408, 504
+        if upload.is_none() && Instant::now() >= deadline {
             // The target noticed in the same moment, and would make an answer of it.
-            return Err(late());
+            return Err(late(None));
         }
         if let Some(slot) = slot {
             // Released when the body ends, so streams count.
@@ -211,7 +212,10 @@ fn complete(exchange: &mut Exchange, route: Option<&Route>, response: &mut Respo
     }
 }
 
-fn late() -> Error {
+fn late(upload: Option<&Upload>) -> Error {
+    if upload.is_some_and(Upload::is_awaited) {
+        return Error::new(ErrorKind::RequestTimeout, "the request's body did not go on");
+    }
     Error::new(ErrorKind::DeadlineExceeded, "the deadline of the exchange passed")
 }
 

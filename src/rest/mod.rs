@@ -59,7 +59,8 @@ impl Proxy {
         *request.headers_mut() = rewrite::request_headers(exchange, prefix);
         let span = exchange.span.as_ref().map(|span| span.call("upstream"));
         let is_idempotent = exchange.method.is_idempotent() && exchange.method != Method::TRACE;
-        let call = Call { request, deadline: exchange.deadline, is_idempotent, span };
+        let (deadline, upload) = (exchange.deadline, exchange.upload.clone());
+        let call = Call { request, deadline, upload, is_idempotent, span };
         let started = Instant::now();
         let result = upstream.call(exchange, call).await;
         exchange.upstream_time = started.elapsed();

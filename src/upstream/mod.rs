@@ -6,10 +6,12 @@ pub mod balance;
 pub mod breaker;
 pub mod dedupe;
 pub mod discovery;
+mod failure;
 pub mod headers;
 pub mod health;
 pub mod pool;
 pub mod retry;
+mod shaping;
 pub mod tls;
 
 use std::{
@@ -33,15 +35,20 @@ use self::{
     balance::{Balance, Candidate},
     breaker::Breaker,
     dedupe::{Flights, Key},
+    failure::late,
     headers::Rules,
     health::{Health, HealthCheckConfig},
     pool::Pool,
     retry::Retry,
 };
+pub use self::{
+    failure::{Failure, Fault},
+    shaping::{RequestCompression, ShapingConfig},
+};
 use crate::{
     body::Body,
     error::{Error, ErrorKind},
-    exchange::Exchange,
+    exchange::{Exchange, Upload, within},
     telemetry::{metrics::Metrics, traces::RequestSpan},
     units::Span,
 };
@@ -89,40 +96,16 @@ impl Default for UpstreamConfig {
     }
 }
 
-/// How subgraphs are called (`traffic_shaping.all`, and by name in `traffic_shaping.subgraphs`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ShapingConfig {
-    /// How long a call may take, retries included.
-    pub timeout: Span,
-    /// Whether identical queries in flight share one call.
-    pub deduplicate_query: bool,
-    /// How request bodies are compressed; not at all when absent.
-    pub compression: Option<RequestCompression>,
-}
-
-impl Default for ShapingConfig {
-    fn default() -> Self {
-        Self { timeout: Span::seconds(30), deduplicate_query: true, compression: None }
-    }
-}
-
-/// A content coding of request bodies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum RequestCompression {
-    /// `gzip`
-    Gzip,
-}
-
 /// One outgoing request.
 #[derive(Debug)]
 pub struct Call {
     /// Method, path and query, the target's own headers, and body. Scheme and authority are those of the endpoint that is
     /// chosen; a `Host` header is kept when there is one.
     pub request: Request<Body>,
-    /// When the answer must be there.
+    /// When the answer must be there, unless the body is still arriving then.
     pub deadline: Instant,
+    /// How far the body is, when it still arrives.
+    pub upload: Option<Arc<Upload>>,
     /// Whether it may be sent twice.
     pub is_idempotent: bool,
     /// The span under which the call is traced.
@@ -176,33 +159,6 @@ impl fmt::Debug for Secure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Secure").field("name", &self.name).finish_non_exhaustive()
     }
-}
-
-/// Why a try has no answer.
-#[derive(Debug)]
-pub struct Failure {
-    fault: Fault,
-    error: Error,
-}
-
-/// What went wrong with a try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// No connection, so nothing was sent.
-    Connect,
-    /// The connection broke before an answer.
-    Reset {
-        /// It had been used before, so the upstream may have closed it in the moment we wrote.
-        is_reused: bool,
-    },
-    /// What came is not an answer.
-    Invalid,
-    /// Nothing came in time.
-    Timeout,
-    /// The body that was to be sent broke.
-    Request,
-    /// It was not tried: too many are under way.
-    Overflow,
 }
 
 /// A call's place among those under way, until the body of its answer has ended.
@@ -344,22 +300,30 @@ impl Service {
     }
 
     async fn try_all(self: &Arc<Self>, call: Call, key: Option<u64>) -> Result<Reply, Failure> {
-        let Call { mut request, deadline, is_idempotent, span } = call;
+        let Call { mut request, deadline, upload, is_idempotent, span } = call;
+        let time = (deadline, upload.as_deref());
         if let Some(span) = &span {
             span.inject(request.headers_mut());
         }
         let is_replayable = self.retry.is_possible(is_idempotent);
         let mut avoid = None;
         let mut tries = 0;
+        let mut ticket = None;
         loop {
             let spare = if is_replayable { replay(&request) } else { None };
             let endpoint = self.choose(key, avoid);
-            let result = self.try_one(request, endpoint, deadline).await;
+            let result = self.try_one(request, endpoint, time).await;
             let outcome = result.as_ref().map(http::Response::status).map_err(|failure| failure.fault);
             let Some(next) = spare else { return result };
             let is_stale = tries == 0 && outcome == Err(Fault::Reset { is_reused: true });
+            drop(ticket.take());
             if !is_stale {
-                let Some(_ticket) = self.retry.admit(outcome, tries, self.breaker.under_way()) else { return result };
+                let admitted = self.retry.admit(outcome, tries, self.breaker.under_way());
+                if admitted.is_none() {
+                    return result;
+                }
+                // Held until the retry's outcome is there.
+                ticket = admitted;
                 let pause = Retry::pause(tries, random());
                 if Instant::now() + pause >= deadline {
                     return result;
@@ -383,7 +347,12 @@ impl Service {
         self.balance.choose(&candidates, key, avoid).unwrap_or_default()
     }
 
-    async fn try_one(self: &Arc<Self>, mut request: Request<Body>, index: usize, deadline: Instant) -> Result<Reply, Failure> {
+    async fn try_one(
+        self: &Arc<Self>,
+        mut request: Request<Body>,
+        index: usize,
+        (deadline, upload): (Instant, Option<&Upload>),
+    ) -> Result<Reply, Failure> {
         let Some(endpoint) = self.endpoints.get(index) else {
             let error = Error::new(ErrorKind::UpstreamUnavailable, "there is no endpoint");
             return Err(Failure { fault: Fault::Connect, error });
@@ -393,8 +362,8 @@ impl Service {
         let slot = Slot { service: self.clone(), endpoint: index };
         endpoint.address(&mut request)?;
         let until = self.retry.per_try_timeout().map_or(deadline, |limit| deadline.min(Instant::now() + limit));
-        let sent = timeout_at(until.into(), endpoint.pool.send(request, Some(slot))).await;
-        let result = sent.unwrap_or_else(|_| Err(Failure { fault: Fault::Timeout, error: late() }));
+        let sent = within(until, upload, endpoint.pool.send(request, Some(slot))).await;
+        let result = sent.unwrap_or_else(|| Err(Failure::late(upload)));
         if self.health.record(index, is_good(&result)) {
             let available = self.health.available();
             self.metrics.upstream_healthy(&self.name, available);
@@ -501,10 +470,6 @@ fn replay(request: &Request<Body>) -> Option<Request<Body>> {
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
     Some(copy)
-}
-
-fn late() -> Error {
-    Error::new(ErrorKind::UpstreamTimeout, "no answer before the deadline")
 }
 
 /// A number that differs each time; for spreading load, not for secrets.

@@ -17,7 +17,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    Request, StatusCode, Uri, header,
+    HeaderMap, Request, StatusCode, Uri, header,
     uri::{Authority, PathAndQuery, Scheme},
 };
 use http_body::{Body as _, Frame, SizeHint};
@@ -300,8 +300,8 @@ impl Pool {
     ) -> Result<Reply, Failure> {
         let (mut head, body) = response.into_parts();
         let invalid = |reason| Err(Failure { fault: Fault::Invalid, error: Error::new(ErrorKind::UpstreamInvalid, reason) });
-        if head.headers.contains_key(header::TRANSFER_ENCODING) && head.headers.contains_key(header::CONTENT_LENGTH) {
-            return invalid("the answer has both Content-Length and Transfer-Encoding");
+        if !is_framed_once(&head.headers) {
+            return invalid("the answer's body has more than one length");
         }
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return if is_upgrade {
@@ -325,6 +325,19 @@ impl fmt::Debug for Pool {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Pool").field("address", &self.address).field("idle", &lock(&self.idle).len()).finish_non_exhaustive()
     }
+}
+
+/// Whether a body's length is said once at most, so that all who read it on its way find the same end.
+fn is_framed_once(headers: &HeaderMap) -> bool {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else {
+        // Only one coding leaves a length to be known.
+        let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+        return codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+            && codings.next().is_none();
+    };
+    let is_number = !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
+    is_number && lengths.next().is_none() && !headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 /// A poisoned lock still guards a list that is whole: nothing can panic while it is held half-changed.

@@ -87,14 +87,16 @@ impl Retry {
         is_idempotent && self.config.attempts > 0 && !self.config.on.is_empty()
     }
 
-    /// Whether such an outcome is worth another try, after `tries` retries; with room in the budget, which the ticket takes.
-    pub fn admit(&self, outcome: Result<StatusCode, Fault>, tries: u32, calls_under_way: u32) -> Option<Ticket<'_>> {
+    /// Whether such an outcome is worth another try, after `tries` retries; with room in the budget, which the ticket takes
+    /// until it is dropped. The budget is a share of the first tries among `tries_under_way`: a share of the retries too would
+    /// let them pay for each other.
+    pub fn admit(&self, outcome: Result<StatusCode, Fault>, tries: u32, tries_under_way: u32) -> Option<Ticket<'_>> {
         if tries >= self.config.attempts || !self.config.on.iter().any(|on| on.covers(outcome)) {
             return None;
         }
         let share = u32::from(self.config.budget.0);
-        let most = FEWEST.max(calls_under_way.saturating_mul(share) / 100);
         let before = self.under_way.fetch_add(1, Ordering::Relaxed);
+        let most = FEWEST.max(tries_under_way.saturating_sub(before).saturating_mul(share) / 100);
         let ticket = Ticket(self);
         (before < most).then_some(ticket)
     }
@@ -156,8 +158,8 @@ mod tests {
         let taken: Vec<_> = (0..100).filter_map(|_| retry.admit(failed, 0, 10)).collect();
         assert_eq!(taken.len(), 3, "three may always be under way");
         drop(taken);
-        let taken: Vec<_> = (0..100).filter_map(|_| retry.admit(failed, 0, 100)).collect();
-        assert_eq!(taken.len(), 20, "a fifth of the calls under way");
+        let taken: Vec<_> = (0..100_u32).filter_map(|_| retry.admit(failed, 0, 120)).collect();
+        assert_eq!(taken.len(), 20, "a fifth of the first tries under way");
     }
 
     #[test]

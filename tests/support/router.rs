@@ -100,6 +100,11 @@ impl Router {
         std::fs::rename(self.folder.join("router.yaml.new"), self.folder.join("router.yaml")).unwrap();
     }
 
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.listen
+    }
+
     /// A URL of the router.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.listen)

@@ -63,7 +63,12 @@ impl Recorded {
 impl Scripted {
     /// Starts an upstream that answers each request with the steps that `script` gives for it.
     pub async fn start(script: impl Fn(&Recorded) -> Vec<Step> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(SocketAddr::from(([127, 0, 0, 1], 0)), script).await
+    }
+
+    /// The same on this address, where another one may have been.
+    pub async fn start_on(address: SocketAddr, script: impl Fn(&Recorded) -> Vec<Step> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let recorded = Arc::new(Mutex::new(Vec::new()));
         let accepting = tokio::spawn(accept(listener, Arc::new(script), recorded.clone()));
@@ -73,6 +78,11 @@ impl Scripted {
     /// `http://` and its address.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Every request so far, in the order in which they were complete.

@@ -1,6 +1,7 @@
 //! What every outgoing request goes through, and what happens when the other side fails.
 
 mod headers;
+mod pool;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -1,0 +1,239 @@
+//! Upstreams that fail in every way there is: the right status within its deadline, and never half an answer for a whole one.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::{
+    rest::router_to,
+    support::{Recorded, Router, Scripted, Step, answer},
+};
+
+const DEADLINE: Duration = Duration::from_millis(600);
+/// How far from its deadline an answer may be.
+const TOLERANCE: Duration = Duration::from_millis(50);
+
+fn send(bytes: &str) -> Step {
+    Step::Send(bytes.as_bytes().to_vec())
+}
+
+/// What the upstream does on each path, and what the client must see of it: a status, or `None` for a body that breaks.
+fn table() -> Vec<(&'static str, Vec<Step>, Option<u16>)> {
+    const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n";
+    const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let wait = Step::Wait(Duration::from_millis(30));
+    let drip = |text: &'static str, pause: u64| -> Vec<Step> {
+        let one = move |at: usize| [send(&text[at..=at]), Step::Wait(Duration::from_millis(pause))];
+        (0..text.len()).flat_map(one).collect()
+    };
+    vec![
+        ("/hang", vec![Step::Wait(Duration::from_secs(5))], Some(504)),
+        ("/drip-head", drip("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 50), Some(504)),
+        ("/reset", vec![Step::Reset], Some(502)),
+        ("/close", vec![Step::Close], Some(502)),
+        ("/reset-in-head", vec![send("HTTP/1.1 200 OK\r\nx: "), wait.clone(), Step::Reset], Some(502)),
+        ("/garbage", vec![send("\x01\x02garbage\r\n\r\n")], Some(502)),
+        ("/http-0.9", vec![send("<html>hello</html>"), Step::Close], Some(502)),
+        ("/status", vec![send("HTTP/1.1 9999 No\r\ncontent-length: 0\r\n\r\n")], Some(502)),
+        ("/negative", vec![send("HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n")], Some(502)),
+        ("/two-lengths", vec![send("HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab")], Some(502)),
+        ("/length-twice", vec![send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\nab")], Some(502)),
+        ("/length-list", vec![send("HTTP/1.1 200 OK\r\ncontent-length: 2, 2\r\n\r\nab")], Some(502)),
+        ("/folded", vec![send("HTTP/1.1 200 OK\r\nx: a\r\n b\r\ncontent-length: 0\r\n\r\n")], Some(502)),
+        ("/coding", vec![send("HTTP/1.1 200 OK\r\ntransfer-encoding: xchunked\r\n\r\nab"), Step::Close], Some(502)),
+        ("/unasked-switch", vec![send("HTTP/1.1 101 Switching Protocols\r\n\r\n")], Some(502)),
+        ("/reset-in-body", vec![send(HEAD), send("hello"), wait.clone(), Step::Reset], None),
+        ("/close-in-body", vec![send(HEAD), send("hello"), wait.clone(), Step::Close], None),
+        ("/reset-in-chunk", vec![send(CHUNKED), send("5\r\nhel"), wait.clone(), Step::Reset], None),
+        ("/close-after-chunk", vec![send(CHUNKED), send("5\r\nhello\r\n"), wait.clone(), Step::Close], None),
+        ("/bad-chunk", vec![send(CHUNKED), send("5\r\nhello\r\nzz\r\n"), wait.clone()], None),
+        ("/drip-body", [vec![send(HEAD)], drip("0123456789", 100)].concat(), Some(200)),
+        ("/extra", vec![send(HEAD), send("0123456789HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil")], Some(200)),
+    ]
+}
+
+#[tokio::test]
+async fn each_fault_has_its_status_and_no_broken_body_looks_whole() {
+    let scripts = table();
+    let upstream = Scripted::start(move |request: &Recorded| {
+        let target = request.line().1;
+        scripts.iter().find(|(path, ..)| *path == target).map_or_else(|| answer(200, "", "fine"), |(_, steps, _)| steps.clone())
+    })
+    .await;
+    let more = "telemetry: { logging: { level: error } }\n";
+    let router = router_to(&upstream, &format!(", timeout: {}ms", DEADLINE.as_millis()), more).await;
+    for (path, _, wanted) in table() {
+        let response = router.client.post(router.url(path)).body("x").send().await.unwrap();
+        let status = response.status().as_u16();
+        let body = response.text().await;
+        match wanted {
+            Some(wanted) => assert_eq!((status, body.is_ok()), (wanted, true), "{path}: {body:?}"),
+            None => assert!(body.is_err(), "{path}: {status} {body:?}"),
+        }
+        let after = router.get("/fine").send().await.unwrap().text().await.unwrap();
+        assert_eq!(after, "fine", "what follows {path} on the same connections");
+    }
+}
+
+#[tokio::test]
+async fn a_hang_is_a_504_at_its_deadline() {
+    let upstream = Scripted::start(|_| vec![Step::Wait(Duration::from_secs(9))]).await;
+    let router = router_to(&upstream, &format!(", timeout: {}ms", DEADLINE.as_millis()), "").await;
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        let started = Instant::now();
+        assert_eq!(router.get("/").send().await.unwrap().status(), 504);
+        times.push(started.elapsed());
+    }
+    times.sort();
+    // The middle one: a busy machine may hold up any of them.
+    let off = times[2].abs_diff(DEADLINE);
+    assert!(off < TOLERANCE, "{off:?} off its deadline: {times:?}");
+}
+
+/// Accepts connections and resets them at once.
+async fn resetting() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn connections_that_fail_are_a_502() {
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    for address in [resetting().await, nobody] {
+        let config = format!(
+            "routes: [{{ name: all, upstream: one }}]\nupstreams: {{ one: {{ endpoints: [{{ url: \"http://{address}\" }}] }} }}\n"
+        );
+        let router = Router::start(&config).await;
+        let started = Instant::now();
+        for method in [reqwest::Method::GET, reqwest::Method::POST] {
+            assert_eq!(router.client.request(method, router.url("/")).send().await.unwrap().status(), 502);
+        }
+        assert!(started.elapsed() < Duration::from_secs(2));
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_dies_and_returns_is_used_again() {
+    let upstream = Scripted::start(|_| answer(200, "", "fine")).await;
+    let address = upstream.address();
+    let route = "health_check: { path: /, interval: 200ms, timeout: 100ms, unhealthy_threshold: 2, healthy_threshold: 1 }";
+    let config = format!(
+        "routes: [{{ name: all, upstream: one }}]\nupstreams: {{ one: {{ endpoints: [{{ url: \"http://{address}\" }}], {route} }} }}\n"
+    );
+    let router = Router::start(&config).await;
+    let status = async || router.get("/").send().await.unwrap().status().as_u16();
+    assert_eq!(status().await, 200);
+    drop(upstream);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(matches!(status().await, 502 | 503));
+    let _back = Scripted::start_on(address, |_| answer(200, "", "fine")).await;
+    let returned = Instant::now();
+    while status().await != 200 {
+        assert!(returned.elapsed() < Duration::from_secs(1), "not used two health intervals after its return");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(status().await, 200);
+}
+
+/// Sends a body of so many bytes, one at a time, and reads the answer's status and when it came after the last byte.
+async fn drip(router: &Router, bytes: usize, announced: usize, pause: Duration) -> (u16, Duration) {
+    let mut stream = TcpStream::connect(router.address()).await.unwrap();
+    let head = format!("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {announced}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    for _ in 0..bytes {
+        stream.write_all(b"x").await.unwrap();
+        tokio::time::sleep(pause).await;
+    }
+    let last = Instant::now();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    (answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default(), last.elapsed())
+}
+
+#[tokio::test]
+async fn an_upload_may_take_longer_than_the_timeout_as_long_as_it_moves() {
+    let upstream = Scripted::start(|_| answer(200, "", "fine")).await;
+    let router = router_to(&upstream, ", timeout: 400ms", "").await;
+    let pause = Duration::from_millis(100);
+    assert_eq!(drip(&router, 15, 15, pause).await.0, 200);
+    assert_eq!(upstream.take().len(), 1);
+    let (status, after) = drip(&router, 8, 15, pause).await;
+    assert_eq!(status, 408, "the client stopped, so it is to blame");
+    assert!(after < Duration::from_millis(450), "{after:?}");
+
+    let hangs = Scripted::start(|_| vec![Step::Wait(Duration::from_secs(9))]).await;
+    let router = router_to(&hangs, ", timeout: 400ms", "").await;
+    let (status, after) = drip(&router, 8, 8, pause).await;
+    assert_eq!(status, 504, "the upload ended, the upstream did not answer");
+    assert!(after < Duration::from_millis(450), "{after:?}");
+}
+
+#[tokio::test]
+async fn a_storm_of_retries_stays_within_its_budget() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    let upstream = Scripted::start(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        [vec![Step::Wait(Duration::from_millis(40))], answer(503, "", "busy")].concat()
+    })
+    .await;
+    let config = format!(
+        "routes: [{{ name: all, upstream: one }}]\nupstreams: {{ one: {{ endpoints: [{{ url: \"{}\" }}], retry: {{ on: [5xx], attempts: 3, budget: 20% }} }} }}\n",
+        upstream.url()
+    );
+    let router = Router::start(&config).await;
+    let ask = async || {
+        for _ in 0..10 {
+            assert_eq!(router.get("/").send().await.unwrap().status(), 503);
+        }
+    };
+    futures_util::future::join_all((0..50).map(|_| ask())).await;
+    let tries = count.load(Ordering::Relaxed);
+    assert!((501..=600).contains(&tries), "{tries} tries for 500 calls");
+}
+
+#[tokio::test]
+async fn what_hangs_slows_nobody_else_and_is_capped() {
+    let hangs = Scripted::start(|_| vec![Step::Wait(Duration::from_secs(9))]).await;
+    let works = Scripted::start(|_| answer(200, "", "fine")).await;
+    let config = format!(
+        "routes: [{{ name: bad, match: {{ path: /bad }}, upstream: bad, timeout: 2s }}, {{ name: good, match: {{ path: /good }}, upstream: good }}]\n\
+         upstreams:\n  bad: {{ endpoints: [{{ url: \"{}\" }}], circuit_breaker: {{ max_requests: 10 }} }}\n  good: {{ endpoints: [{{ url: \"{}\" }}] }}\n",
+        hangs.url(),
+        works.url()
+    );
+    let router = Router::start(&config).await;
+    let bad = futures_util::future::join_all((0..40).map(|_| router.get("/bad").send()));
+    let good = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut times = Vec::new();
+        for _ in 0..100 {
+            let started = Instant::now();
+            assert_eq!(router.get("/good").send().await.unwrap().status(), 200);
+            times.push(started.elapsed());
+        }
+        times.sort();
+        assert!(times[98] < Duration::from_millis(100), "{:?}", times[98]);
+    };
+    let (bad, ()) = futures_util::future::join(bad, good).await;
+    let statuses: Vec<u16> = bad.into_iter().map(|response| response.unwrap().status().as_u16()).collect();
+    let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
+    assert_eq!((count(504), count(503)), (10, 30), "as many as may wait, the others know at once");
+}
