@@ -42,6 +42,9 @@ pub struct Problem {
     /// Where.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub locations: Vec<Location>,
+    /// Response keys down to the field that it is about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<Box<str>>,
 }
 
 /// A place in a GraphQL document; both count from 1.
@@ -121,6 +124,8 @@ kinds! {
     RateLimited "RATE_LIMITED" TOO_MANY_REQUESTS Client "Too many requests: try again later."
     /// Over the cap of requests in flight.
     Overloaded "OVERLOADED" SERVICE_UNAVAILABLE Internal "The gateway is at its limit: try again later."
+    /// A field or type that the one who asks must not use.
+    UnauthorizedField "UNAUTHORIZED_FIELD_OR_TYPE" FORBIDDEN Client "This field or its type is not available to the caller."
     /// The GraphQL request is not well formed.
     GraphqlBadRequest "GRAPHQL_BAD_REQUEST" BAD_REQUEST Client "The GraphQL request is malformed."
     /// The document does not parse.

@@ -14,7 +14,6 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
     ("authentication.api_keys", &[]),
     ("authentication.basic", &[]),
     ("authentication.forward", &[]),
-    ("authorization.directives", &["{}"]),
     ("cache.enabled", &["false"]),
     ("compression.response", &["[]"]),
     ("persisted_queries.safelist.enabled", &["false"]),

@@ -16,7 +16,7 @@ use super::{
     decode::applies,
     store::{FailureId, ObjectId, Place, Store, Value},
 };
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// Errors of one subgraph answer that are looked at; the rest is dropped.
 pub const MAX_ERRORS_PER_ANSWER: usize = 100;
@@ -29,6 +29,9 @@ pub const MAX_ERRORS: usize = 1000;
 const SUBGRAPH_ERROR: &str = "SUBGRAPH_ERROR";
 /// The code of values that the schema does not allow where they stand.
 const INVALID_VALUE: &str = "SUBGRAPH_INVALID_VALUE";
+
+/// The kind of errors about fields that whoever asks must not see.
+pub const UNAUTHORIZED: ErrorKind = ErrorKind::UnauthorizedField;
 
 /// One step of a path in an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +142,11 @@ impl Service {
 /// The `extensions` of an error about a value that may not stand where it does.
 pub fn invalid_value() -> Map<String, Json> {
     Map::from_iter([("code".to_owned(), INVALID_VALUE.into())])
+}
+
+/// The `extensions` of an error about a field that whoever asks must not see.
+pub fn unauthorized() -> Map<String, Json> {
+    Map::from_iter([("code".to_owned(), UNAUTHORIZED.code().into())])
 }
 
 /// The path of a reported error.

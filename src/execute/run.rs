@@ -198,7 +198,7 @@ impl<'a> Run<'a> {
 }
 
 /// Whether a condition holds for these variables.
-fn evaluate(condition: &Condition, variables: &JsonMap) -> bool {
+pub fn evaluate(condition: &Condition, variables: &JsonMap) -> bool {
     condition
         .any
         .iter()

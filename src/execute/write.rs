@@ -8,14 +8,15 @@
 //! is cut off again and `null` stands there, `me` being nullable.
 //! Spec: <https://spec.graphql.org/September2025/#sec-Handling-Execution-Errors>
 
+use rustc_hash::FxHashMap;
 use supergraph::{
-    ids::{Id, LayoutId},
+    ids::{Id, LayoutId, SlotId},
     plan::shape::{Layout, OutputField, OutputValue, Shape},
 };
 
 use super::{
     decode::applies,
-    errors::{Failures, MAX_ERRORS, MAX_REPORTS_PER_FAILURE, Step, invalid_value},
+    errors::{Failures, MAX_ERRORS, MAX_REPORTS_PER_FAILURE, Step, UNAUTHORIZED, invalid_value, unauthorized},
     leaf,
     prepared::Prepared,
     store::{FailureId, ListId, Object, ObjectId, Place, Store, Value},
@@ -68,6 +69,7 @@ pub fn write(input: Input<'_>) -> Result<Answer, TooLarge> {
         errors: Vec::new(),
         count: 0,
         reports: vec![0; input.failures.len()],
+        denials: FxHashMap::default(),
     };
     for failure in input.loose {
         writer.report(*failure, false);
@@ -118,6 +120,8 @@ struct Writer<'a> {
     count: usize,
     /// How often each failure was reported.
     reports: Vec<u16>,
+    /// How often each denied field was reported.
+    denials: FxHashMap<(LayoutId, SlotId), u16>,
 }
 
 impl<'a> Writer<'a> {
@@ -147,7 +151,10 @@ impl<'a> Writer<'a> {
             // A key comes with its comma, which the first does without.
             self.out.extend_from_slice(key.get(usize::from(is_first)..).unwrap_or_default());
             is_first = false;
-            self.field(field, &object)?;
+            match &field.value {
+                OutputValue::Denied(below) => self.denied((id, field), below)?,
+                _ => self.field(field, &object)?,
+            }
         }
         self.out.push(b'}');
         Ok(())
@@ -196,6 +203,27 @@ impl<'a> Writer<'a> {
         let written = self.position(field, 0, place);
         self.path.pop();
         written
+    }
+
+    /// Writes null where whoever asks must not see a value.
+    #[cold]
+    fn denied(&mut self, (layout, field): (LayoutId, &'a OutputField), below: &[Box<[Box<str>]>]) -> Result<(), Stop> {
+        let reports = self.denials.entry((layout, field.slot)).or_default();
+        *reports = reports.saturating_add(1);
+        if *reports <= MAX_REPORTS_PER_FAILURE {
+            self.path.push(PathStep::Key(&field.key));
+            let here: [Box<[Box<str>]>; 1] = [Box::default()];
+            for path in if below.is_empty() { &here } else { below } {
+                let steps: Vec<_> = path.iter().cloned().map(Step::Key).collect();
+                self.error(UNAUTHORIZED.message(), Some(&steps), &unauthorized());
+            }
+            self.path.pop();
+        }
+        if field.wrap.non_null & 1 == 1 {
+            return Err(Stop::Null);
+        }
+        self.out.extend_from_slice(b"null");
+        Ok(())
     }
 
     /// Writes the value at a place, under `level` lists of its field; null stays here when it may.

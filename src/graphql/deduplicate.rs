@@ -1,7 +1,7 @@
 //! De-duplication: identical queries of clients in flight share one execution.
 //!
 //! Relied on by `graphql`; configured by `traffic_shaping.router.deduplicate`. Identical means everything that can shape an
-//! answer: the plan, the variables, the target and every header but those that only name the request, so that nobody gets
+//! answer: the plan, the variables, who asks, the target and every header but those that only name the request, so that nobody gets
 //! an answer that was made for somebody else.
 
 use std::{
@@ -35,6 +35,9 @@ pub struct Deduplicate {
 pub struct Key {
     /// The plan's place in memory. Who executes it holds it for as long as the key is listed, so no other can take its place.
     plan: usize,
+    /// The identity's place in memory, which the exchange holds for as long: tokens are not always in the headers or the target,
+    /// and what is inserted for an upstream may come from their claims.
+    identity: Option<usize>,
     variables: Vec<u8>,
     uri: Uri,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -47,6 +50,7 @@ impl Key {
         let headers = exchange.headers.iter().filter(|(name, _)| is_kept(name));
         Self {
             plan: Arc::as_ptr(plan).addr(),
+            identity: exchange.identity.as_ref().map(|identity| Arc::as_ptr(identity).addr()),
             // Writing what was read as JSON cannot fail.
             variables: serde_json::to_vec(variables).unwrap_or_default(),
             uri: exchange.uri.clone(),

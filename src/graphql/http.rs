@@ -128,6 +128,7 @@ pub fn failure(headers: &HeaderMap, kind: ErrorKind) -> (HeaderValue, StatusCode
             | ErrorKind::BadUserInput
             | ErrorKind::OperationResolutionFailed
             | ErrorKind::OperationTooLarge
+            | ErrorKind::UnauthorizedField
     );
     let status = if is_of_operation && media == Media::Json { StatusCode::OK } else { kind.status() };
     (media.content_type(), status)

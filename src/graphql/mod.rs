@@ -3,6 +3,7 @@
 //! Relies on `execute`, `upstream` and the crate `supergraph`; relied on by `pipeline` (to serve) and `snapshot` (to build).
 //! Spec: <https://spec.graphql.org/September2025/>
 
+pub mod authz;
 pub mod budget;
 pub mod deduplicate;
 pub mod http;
@@ -25,7 +26,7 @@ use moka::future::Cache;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use supergraph::{
-    ids::{IdVec, SubgraphId},
+    ids::{IdVec, RequirementId, SubgraphId},
     model::Supergraph,
     plan::OperationKind,
 };
@@ -55,6 +56,8 @@ const MAX_PARSING: usize = 4;
 pub struct Settings {
     /// Whether `__schema` and `__type` are answered.
     pub introspection: bool,
+    /// How the schema's authorization directives are enforced.
+    pub authorization: authz::AuthorizationDirectivesConfig,
     /// Limits of an operation.
     pub budget: budget::Budget,
     /// Planning and its cache.
@@ -99,6 +102,7 @@ struct Engine {
     services: IdVec<SubgraphId, Service>,
     types: TypeNames,
     introspector: Introspector,
+    authorization: authz::AuthorizationDirectivesConfig,
     rules: Rules,
     documents: Cache<Arc<str>, Arc<Document>>,
     parsing: Semaphore,
@@ -141,7 +145,7 @@ impl Endpoint {
         let (name, kind) = (operation.name.clone(), operation.kind_name());
         exchange.operation = Some(OperationFacts { name, kind, planning: None, errors: 0 });
         let variables = variables::coerce(&engine.graph.supergraph.client, operation, request.variables)?;
-        let plan = engine.plan(exchange, operation).await?;
+        let plan = engine.authorized_plan(exchange, operation, &variables).await?;
         let work = engine.execute(exchange, &plan, &variables);
         let json = match engine.deduplicate.as_ref().filter(|_| operation.kind == OperationKind::Query) {
             Some(deduplicate) => deduplicate.share(Key::new(exchange, &plan, &variables), work).await?.note(exchange),
@@ -178,6 +182,7 @@ impl Engine {
             types: TypeNames::from(&*graph.supergraph),
             introspector: Introspector::new(&graph.supergraph.client),
             rules: Rules { budget: settings.budget, introspection: settings.introspection },
+            authorization: settings.authorization,
             parsing: Semaphore::new(MAX_PARSING),
             documents: Cache::new(settings.planning.cache.in_memory.limit),
             plans: Plans::new(graph.supergraph.clone(), &settings.planning),
@@ -206,11 +211,38 @@ impl Engine {
         parsing.await.map_err(|error| Error::bug(format!("the validator stopped: {error}")))?.map(Arc::new)
     }
 
-    /// The plan of an operation. How it was had is stated in the exchange, also when there is none.
-    async fn plan(&self, exchange: &mut Exchange, operation: &Arc<Operation>) -> Result<Arc<plans::Ready>, Error> {
+    /// The plan of an operation without what the one who asks must not see.
+    async fn authorized_plan(
+        &self,
+        exchange: &mut Exchange,
+        operation: &Arc<Operation>,
+        variables: &JsonMap,
+    ) -> Result<Arc<plans::Ready>, Error> {
+        let (config, access) = (&self.authorization, &self.graph.supergraph.access);
+        let denied = authz::unmet(config, access, &operation.planned.requirements, exchange.identity.as_deref());
+        let is_anything_denied = !denied.is_empty();
+        let plan = self.plan(exchange, operation, denied).await?;
+        if is_anything_denied && config.dry_run {
+            authz::log(&plan, variables, exchange);
+            return self.plan(exchange, operation, Vec::new()).await;
+        }
+        if is_anything_denied && config.reject_unauthorized {
+            authz::reject(&plan, variables)?;
+        }
+        Ok(plan)
+    }
+
+    /// The plan of an operation for someone who does not meet these requirements. How it was had is stated in the exchange, also
+    /// when there is none.
+    async fn plan(
+        &self,
+        exchange: &mut Exchange,
+        operation: &Arc<Operation>,
+        denied: Vec<RequirementId>,
+    ) -> Result<Arc<plans::Ready>, Error> {
         let started = Instant::now();
         let span = exchange.span.as_ref().map(|span| span.child("plan"));
-        let planned = self.plans.get(operation, &exchange.id).await;
+        let planned = self.plans.get(operation, denied, &exchange.id).await;
         if let Some(span) = span {
             match &planned {
                 Ok((_, is_cached)) => span.set("plan.cached", *is_cached),

@@ -170,5 +170,5 @@ fn refused(kind: ErrorKind, errors: &DiagnosticList) -> Error {
 /// An error of the parser crate as ours.
 pub fn problem(error: GraphQLError) -> Problem {
     let locations = error.locations.iter().map(|place| Location { line: place.line, column: place.column }).collect();
-    Problem { message: error.message, locations }
+    Problem { message: error.message, locations, path: Vec::new() }
 }

@@ -9,13 +9,17 @@ use moka::future::Cache;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use supergraph::{
-    ids::LabelId,
+    ids::{LabelId, RequirementId},
     model::Supergraph,
     plan::{PlanError, PlanOptions, Tables, plan},
 };
 use tokio::sync::Semaphore;
 
-use super::{introspection, operation::Operation};
+use super::{
+    authz::{self, Denied},
+    introspection,
+    operation::Operation,
+};
 use crate::{
     error::{Error, ErrorKind},
     execute::prepared::Prepared,
@@ -71,6 +75,8 @@ struct Key {
     operation: u64,
     /// Active labels of progressive overrides, in order.
     labels: Vec<LabelId>,
+    /// What whoever asks must not see, in the operation's order.
+    denied: Vec<RequirementId>,
 }
 
 /// A plan with its introspection part.
@@ -80,6 +86,8 @@ pub struct Ready {
     pub plan: Prepared,
     /// What is answered from the client schema.
     pub introspection: Option<introspection::Prepared>,
+    /// Where in the answer fields are denied, as far as they are told.
+    pub denied: Vec<Denied>,
 }
 
 /// The plans of one supergraph.
@@ -109,42 +117,47 @@ impl Plans {
         }
     }
 
-    /// The plan of an operation, and whether it was there already. `seed` decides which share of progressive overrides this request
-    /// belongs to.
+    /// The plan of an operation for someone who does not meet the requirements `denied`, and whether it was there already. `seed`
+    /// decides which share of progressive overrides this request belongs to.
     ///
     /// # Errors
     /// The operation cannot be planned, or not in time.
-    pub async fn get(&self, operation: &Arc<Operation>, seed: &str) -> Result<(Arc<Ready>, bool), Error> {
-        let key = Key { operation: operation.id, labels: active_labels(&self.planner.supergraph, seed) };
+    pub async fn get(
+        &self,
+        operation: &Arc<Operation>,
+        denied: Vec<RequirementId>,
+        seed: &str,
+    ) -> Result<(Arc<Ready>, bool), Error> {
+        let key = Key { operation: operation.id, labels: active_labels(&self.planner.supergraph, seed), denied };
         if let Some(ready) = self.cache.get(&key).await {
             return Ok((ready, true));
         }
-        let labels = key.labels.clone();
-        let ready = self.cache.try_get_with(key, self.run(operation.clone(), labels)).await;
+        let options = PlanOptions { labels: key.labels.iter().copied().collect(), denied: key.denied.iter().copied().collect() };
+        let ready = self.cache.try_get_with(key, self.run(operation.clone(), options)).await;
         ready.map(|ready| (ready, false)).map_err(|error| Error::clone(&error))
     }
 
-    async fn run(&self, operation: Arc<Operation>, labels: Vec<LabelId>) -> Result<Arc<Ready>, Error> {
+    async fn run(&self, operation: Arc<Operation>, options: PlanOptions) -> Result<Arc<Ready>, Error> {
         let late = || Error::new(ErrorKind::PlanningFailed, "planning took too long");
         let deadline = tokio::time::Instant::from_std(Instant::now() + self.timeout.0);
         let _permit = tokio::time::timeout_at(deadline, self.runs.acquire()).await.map_err(|_| late())?;
         let planner = self.planner.clone();
-        let planning = tokio::task::spawn_blocking(move || planner.plan(&operation, labels));
+        let planning = tokio::task::spawn_blocking(move || planner.plan(&operation, &options));
         let planned = tokio::time::timeout_at(deadline, planning).await.map_err(|_| late())?;
         planned.map_err(|error| Error::bug(format!("the planner stopped: {error}")))?
     }
 }
 
 impl Planner {
-    fn plan(&self, operation: &Operation, labels: Vec<LabelId>) -> Result<Arc<Ready>, Error> {
-        let options = PlanOptions { labels: labels.into_iter().collect() };
-        let plan = plan(&self.supergraph, &self.tables, &operation.planned, &options).map_err(|error| match error {
+    fn plan(&self, operation: &Operation, options: &PlanOptions) -> Result<Arc<Ready>, Error> {
+        let plan = plan(&self.supergraph, &self.tables, &operation.planned, options).map_err(|error| match error {
             PlanError::InvalidFetch { .. } => Error::bug(error.to_string()),
             _ => Error::new(ErrorKind::PlanningFailed, error.to_string()),
         })?;
         let part = |part| introspection::Prepared::new(&self.supergraph.client, part);
         let introspection = plan.introspection.as_ref().map(part).transpose()?;
-        Ok(Arc::new(Ready { plan: Prepared::new(plan), introspection }))
+        let denied = if options.denied.is_empty() { Vec::new() } else { authz::denied_in(&plan.shape) };
+        Ok(Arc::new(Ready { plan: Prepared::new(plan), introspection, denied }))
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, ErrorKind},
     exchange::Exchange,
+    graphql::authz::AuthorizationDirectivesConfig,
     units::Network,
 };
 
@@ -24,14 +25,6 @@ pub struct AuthorizationConfig {
     pub allow_ips: Vec<Network>,
     /// Client networks that may not call, whatever `allow_ips` says.
     pub deny_ips: Vec<Network>,
-}
-
-/// How the schema's authorization directives are enforced.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct AuthorizationDirectivesConfig {
-    /// Whether an operation with a forbidden field is refused as a whole, instead of answered without that field.
-    pub reject_unauthorized: bool,
 }
 
 /// Lets those pass who may.

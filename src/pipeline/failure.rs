@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use crate::{
     body::Body,
-    error::{Error, ErrorKind, Location, Source},
+    error::{Error, ErrorKind, Location, Problem, Source},
     exchange::Exchange,
     graphql,
 };
 
 #[derive(Serialize)]
-struct Problem<'a> {
+struct Details<'a> {
     r#type: &'static str,
     title: &'a str,
     status: u16,
@@ -33,6 +33,8 @@ struct Failure<'a> {
     message: &'a str,
     #[serde(skip_serializing_if = "<[Location]>::is_empty")]
     locations: &'a [Location],
+    #[serde(skip_serializing_if = "<[Box<str>]>::is_empty")]
+    path: &'a [Box<str>],
     extensions: Extensions,
 }
 
@@ -51,7 +53,7 @@ pub fn respond(error: Error, exchange: &Exchange, is_graphql: bool) -> Response<
     } else {
         let title = kind.status().canonical_reason().unwrap_or_default();
         let (status, detail) = (kind.status().as_u16(), error.public_message());
-        let problem = Problem { r#type: "about:blank", title, status, detail, code: kind.code(), request_id: &exchange.id };
+        let problem = Details { r#type: "about:blank", title, status, detail, code: kind.code(), request_id: &exchange.id };
         (HeaderValue::from_static("application/problem+json"), kind.status(), serde_json::to_vec(&problem))
     };
     let mut response = Response::new(Body::full(json.unwrap_or_default()));
@@ -69,12 +71,17 @@ pub fn respond(error: Error, exchange: &Exchange, is_graphql: bool) -> Response<
 }
 
 /// The GraphQL answer to a request that was not executed: one error, or one for each problem of the document.
-fn answer(error: &Error) -> Answer<'_> {
-    let failure = |message, locations| Failure { message, locations, extensions: Extensions { code: error.kind.code() } };
-    let mut errors: Vec<_> =
-        error.problems.iter().map(|problem| failure(problem.message.as_str(), &problem.locations[..])).collect();
+fn answer<'a>(error: &'a Error) -> Answer<'a> {
+    let extensions = || Extensions { code: error.kind.code() };
+    let failure = |problem: &'a Problem| Failure {
+        message: &problem.message,
+        locations: &problem.locations,
+        path: &problem.path,
+        extensions: extensions(),
+    };
+    let mut errors: Vec<_> = error.problems.iter().map(failure).collect();
     if errors.is_empty() {
-        errors.push(failure(error.public_message(), &[]));
+        errors.push(Failure { message: error.public_message(), locations: &[], path: &[], extensions: extensions() });
     }
     Answer { errors }
 }

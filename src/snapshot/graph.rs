@@ -13,14 +13,12 @@ use crate::{
     upstream::{UpstreamConfig, discovery::EndpointConfig, headers::Rules},
 };
 
-/// Specifications whose directives guard fields. A graph that relies on them is not served without.
-const GUARDS: [&str; 3] = ["authenticated", "requiresScopes", "policy"];
-
 /// The endpoint; without a supergraph it says that there is none.
 pub fn endpoint(builder: &mut Builder<'_>, supergraph: Option<Arc<model::Supergraph>>) -> Result<Endpoint, String> {
     let config = builder.config;
     let settings = Settings {
         introspection: config.supergraph.introspection,
+        authorization: config.authorization.directives.clone(),
         budget: budget(&config.limits),
         planning: config.supergraph.query_planning.clone(),
         persisted: config.persisted_queries.clone(),
@@ -29,9 +27,6 @@ pub fn endpoint(builder: &mut Builder<'_>, supergraph: Option<Arc<model::Supergr
     let graph = match supergraph {
         None => None,
         Some(supergraph) => {
-            if let Some(guard) = GUARDS.iter().find(|guard| supergraph.features.apollo(guard).is_some()) {
-                return Err(format!("the schema guards fields with @{guard}, which this version cannot enforce"));
-            }
             let mut subgraphs = IdVec::default();
             for (_, subgraph) in supergraph.subgraphs.iter() {
                 let name = &subgraph.name;

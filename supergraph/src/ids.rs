@@ -38,6 +38,8 @@ ids! {
     FieldId
     /// A progressive `@override` label of the supergraph.
     LabelId
+    /// What the schema asks of those who use a field or a type.
+    RequirementId
     /// A fetch of one plan.
     FetchId
     /// A row layout of one plan: one selection set of the answer.

@@ -1,5 +1,6 @@
 //! The GraphQL endpoint: what it accepts, and how it says what is wrong.
 
+mod authz;
 mod deduplicate;
 mod http;
 

@@ -5,7 +5,7 @@
 //! argument `id` names; and `{ "$from": ["price", "size.weight"] }` joins what the representation brought, for `@requires`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use apollo_compiler::resolvers::{Execution, FieldError, ObjectValue, ResolveInfo, ResolvedValue};
 use apollo_compiler::response::JsonMap;
@@ -17,7 +17,8 @@ use serde_json::{Map, Value, json};
 
 /// The definitions that federation adds to every subgraph.
 const FEDERATION: &str = r#"
-    directive @link(url: String!, as: String, import: [String]) repeatable on SCHEMA
+    scalar _Import
+    directive @link(url: String!, as: String, import: [_Import]) repeatable on SCHEMA
     directive @key(fields: String!, resolvable: Boolean = true) repeatable on OBJECT | INTERFACE
     directive @requires(fields: String!) on FIELD_DEFINITION
     directive @provides(fields: String!) on FIELD_DEFINITION
@@ -27,6 +28,11 @@ const FEDERATION: &str = r#"
     directive @inaccessible on FIELD_DEFINITION | OBJECT | INTERFACE | UNION | ENUM | ENUM_VALUE | SCALAR | INPUT_OBJECT | ARGUMENT_DEFINITION | INPUT_FIELD_DEFINITION
     directive @tag(name: String!) repeatable on FIELD_DEFINITION | OBJECT | INTERFACE | UNION
     directive @interfaceObject on OBJECT
+    directive @authenticated on FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENUM
+    directive @requiresScopes(scopes: [[String!]!]!) on FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENUM
+    directive @policy(policies: [[String!]!]!) on FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENUM
+    directive @cost(weight: Int!) on ARGUMENT_DEFINITION | ENUM | FIELD_DEFINITION | INPUT_FIELD_DEFINITION | OBJECT | SCALAR
+    directive @listSize(assumedSize: Int, slicingArguments: [String!], sizedFields: [String!], requireOneSlicingArgument: Boolean = true) on FIELD_DEFINITION
     scalar _Any
     type _Service { sdl: String }
 "#;
@@ -34,6 +40,7 @@ const FEDERATION: &str = r#"
 /// A running virtual subgraph; it ends with the runtime that started it.
 pub struct VirtualSubgraph {
     address: SocketAddr,
+    asked: Arc<Mutex<Vec<String>>>,
 }
 
 struct Served {
@@ -46,11 +53,22 @@ impl VirtualSubgraph {
     /// Starts a subgraph with this SDL on this world.
     pub async fn start(sdl: &str, world: Arc<Value>) -> Self {
         let served = Arc::new(Served { sdl: sdl.to_owned(), schema: schema(sdl), world });
-        let answer = move |Json(request): Json<Value>| std::future::ready(Json(served.answer(&request)));
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let recorded = asked.clone();
+        let answer = move |Json(request): Json<Value>| {
+            recorded.lock().unwrap().push(request["query"].as_str().unwrap_or_default().to_owned());
+            std::future::ready(Json(served.answer(&request)))
+        };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(axum::serve(listener, Router::new().route("/", post(answer))).into_future());
-        Self { address }
+        Self { address, asked }
+    }
+
+    /// The operations that it got since the last call, but for those that ask for its schema.
+    pub fn take(&self) -> Vec<String> {
+        let asked = std::mem::take(&mut *self.asked.lock().unwrap());
+        asked.into_iter().filter(|query| !query.contains("_service")).collect()
     }
 
     /// Its endpoint.

@@ -4,6 +4,7 @@
 //! and never parse. Relied on by `plan`, `compose::satisfiable` and the gateway; relies on the parser crate and on `ids`.
 //! Spec: <https://specs.apollo.dev/join/v0.3/>
 
+pub mod access;
 pub mod client;
 pub(crate) mod declared;
 pub mod features;
@@ -14,6 +15,7 @@ pub(crate) mod subgraph_schema;
 use crate::ids::{FieldId, Id, IdVec, LabelId, SubgraphId, SubgraphSet, TypeId};
 use crate::plan::OperationKind;
 use crate::plan::shape::{TypeSet, Wrap};
+use access::Access;
 use apollo_compiler::ast::{DirectiveList, Value};
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{Name, Node, Schema};
@@ -43,6 +45,8 @@ pub struct Supergraph {
     pub features: Features,
     /// Directives applied to the schema, without links.
     pub directives: DirectiveList,
+    /// Who may use what.
+    pub access: Access,
     /// The schema that clients see.
     pub client: Valid<Schema>,
     names: FxHashMap<Name, TypeId>,

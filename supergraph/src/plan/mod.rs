@@ -9,6 +9,7 @@ mod assemble;
 mod check;
 mod choose;
 mod condition;
+mod denied;
 mod document;
 mod fetches;
 mod introspect;
@@ -23,7 +24,7 @@ mod selections;
 pub mod shape;
 mod stages;
 
-use crate::ids::{ConditionId, FetchId, IdVec, LabelId, LayoutId, ReadId, SlotId, SubgraphId};
+use crate::ids::{ConditionId, FetchId, IdVec, LabelId, LayoutId, ReadId, RequirementId, SlotId, SubgraphId};
 use crate::model::Supergraph;
 use assemble::{Assembled, Ready, assemble};
 use choose::Chooser;
@@ -41,6 +42,8 @@ use shape::{Shape, TypeSet};
 pub struct PlanOptions {
     /// Labels of progressive overrides that are active.
     pub labels: FxHashSet<LabelId>,
+    /// Requirements that whoever asks does not meet.
+    pub denied: FxHashSet<RequirementId>,
 }
 
 /// Why there is no plan.
@@ -149,8 +152,8 @@ fn run<T>(
     finish: impl FnOnce(&Ready<'_, '_>, Assembled) -> T,
 ) -> Result<T, PlanError> {
     let root = supergraph.root(operation.kind).ok_or(PlanError::NoRoot)?;
+    let mut selections = Selections::new(supergraph, operation.lists.clone(), &options.denied);
     let options = Options { supergraph, tables, labels: &options.labels };
-    let mut selections = Selections::new(supergraph, operation.lists.clone());
     let set = selections.collect_root(root, operation.root)?;
     selections.refuse_contexts(&options)?;
     let mut chooser = Chooser::new(options, &mut selections);

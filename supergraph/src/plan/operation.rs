@@ -5,7 +5,7 @@
 //! Spec: <https://spec.graphql.org/September2025/#sec-Executing-Operations>
 
 use super::{OperationKind, Test};
-use crate::ids::TypeId;
+use crate::ids::{RequirementId, TypeId};
 use crate::model::Supergraph;
 use crate::model::field_set::{FieldSet, Selection as SetSelection};
 use apollo_compiler::ast::Value;
@@ -37,6 +37,8 @@ pub struct Operation {
     pub name: Option<Box<str>>,
     /// The variables that it declares.
     pub variables: Vec<Variable>,
+    /// What it asks of whoever runs it, each requirement once.
+    pub requirements: Vec<RequirementId>,
     /// Its selections and those of the fragments that it reaches.
     pub(super) lists: Lists,
     /// The list of the operation itself.
@@ -84,6 +86,8 @@ pub(super) struct RawField {
     pub arguments: Arc<str>,
     /// Variables in the arguments.
     pub variables: Arc<[Name]>,
+    /// What it asks of whoever selects it.
+    pub requirement: Option<RequirementId>,
     /// What is selected below.
     pub below: Option<ListId>,
 }
@@ -99,7 +103,8 @@ impl Operation {
         name: Option<&str>,
     ) -> Result<Self, OperationError> {
         let operation = document.operations.get(name).map_err(|_| OperationError::NotFound)?;
-        let mut lowering = Lowering { supergraph, document, lists: Lists::default(), fragments: FxHashMap::default() };
+        let (lists, fragments) = (Lists::default(), FxHashMap::default());
+        let mut lowering = Lowering { supergraph, document, lists, fragments, requirements: Vec::new() };
         let root = lowering.list(&operation.selection_set, 0)?;
         Ok(Self {
             kind: match operation.operation_type {
@@ -109,6 +114,7 @@ impl Operation {
             },
             name: operation.name.as_ref().map(|name| name.as_str().into()),
             variables: operation.variables.iter().map(|variable| Variable::new(variable)).collect(),
+            requirements: lowering.requirements,
             lists: lowering.lists,
             root,
         })
@@ -141,7 +147,7 @@ impl Lists {
                     let name = supergraph.field(*field).name.clone();
                     let (arguments, variables) = print_arguments(arguments.iter().map(|(name, value)| (name, value)));
                     let below = (!below.selections.is_empty()).then(|| self.add_field_set(supergraph, below));
-                    Raw::Field(RawField { key: name.clone(), name, arguments, variables, below }, Vec::new())
+                    Raw::Field(RawField { key: name.clone(), name, arguments, variables, requirement: None, below }, Vec::new())
                 }
                 SetSelection::Fragment { on, below } => {
                     let below = self.add_field_set(supergraph, below);
@@ -167,7 +173,7 @@ impl Lists {
 impl RawField {
     fn typename() -> Self {
         let name = Name::new_static_unchecked("__typename");
-        Self { key: name.clone(), name, arguments: "".into(), variables: [].into(), below: None }
+        Self { key: name.clone(), name, arguments: "".into(), variables: [].into(), requirement: None, below: None }
     }
 }
 
@@ -177,6 +183,7 @@ struct Lowering<'a> {
     document: &'a ExecutableDocument,
     lists: Lists,
     fragments: FxHashMap<&'a Name, ListId>,
+    requirements: Vec<RequirementId>,
 }
 
 impl<'a> Lowering<'a> {
@@ -195,7 +202,7 @@ impl<'a> Lowering<'a> {
         for selection in &set.selections {
             let Some(tests) = tests(selection.directives()) else { continue };
             list.push(match selection {
-                Selection::Field(field) => Raw::Field(self.field(field, depth)?, tests),
+                Selection::Field(field) => Raw::Field(self.field(&set.ty, field, depth)?, tests),
                 Selection::InlineFragment(fragment) => {
                     let on = fragment.type_condition.as_ref().and_then(|name| self.supergraph.type_named(name));
                     Raw::Fragment { on, tests, below: self.list(&fragment.selection_set, depth + 1)? }
@@ -220,12 +227,32 @@ impl<'a> Lowering<'a> {
         Ok(list)
     }
 
-    fn field(&mut self, field: &'a executable::Field, depth: usize) -> Result<RawField, OperationError> {
+    fn field(&mut self, parent: &Name, field: &'a executable::Field, depth: usize) -> Result<RawField, OperationError> {
         let arguments = field.arguments.iter().map(|argument| (&argument.name, &argument.value));
         let (arguments, variables) = print_arguments(arguments);
         let below =
             if field.selection_set.selections.is_empty() { None } else { Some(self.list(&field.selection_set, depth + 1)?) };
-        Ok(RawField { key: field.response_key().clone(), name: field.name.clone(), arguments, variables, below })
+        let (key, requirement) = (field.response_key().clone(), self.requirement(parent, &field.name));
+        Ok(RawField { key, name: field.name.clone(), arguments, variables, requirement, below })
+    }
+
+    /// What a field asks of whoever selects it. `__typename` says of what type an object is, so it asks what the type asks; the
+    /// schema itself is for everybody.
+    fn requirement(&mut self, parent: &Name, field: &Name) -> Option<RequirementId> {
+        let access = &self.supergraph.access;
+        if access.is_empty() {
+            return None;
+        }
+        let parent = self.supergraph.type_named(parent)?;
+        let requirement = match field.as_str() {
+            "__typename" => access.of_type(parent),
+            "__schema" | "__type" => None,
+            name => access.of_field(self.supergraph.field_of(parent, name)?),
+        }?;
+        if !self.requirements.contains(&requirement) {
+            self.requirements.push(requirement);
+        }
+        Some(requirement)
     }
 }
 

@@ -8,6 +8,7 @@ use super::shape::{Layout, LeafKind, OutputField, OutputValue, PathElement, Shap
 use super::{Introspection, introspect};
 use crate::ids::{EnumId, Id, LayoutId, SlotId, TypeId};
 use crate::model::TypeKind;
+use apollo_compiler::Name;
 use rustc_hash::FxHashMap;
 
 /// Layouts of a draft, in its order.
@@ -48,7 +49,10 @@ impl Rows<'_, '_, '_, '_> {
     /// A client field as it is written.
     fn output(&mut self, layout: &LayoutDraft, slot: SlotId, draft: &SlotDraft) -> Option<OutputField> {
         let field = self.ready.selections.field(layout.set?, draft.client?)?;
-        let value = if field.is_typename() {
+        let value = if let Some(denied) = &field.denied {
+            let path = |path: &Vec<Name>| path.iter().map(|key| key.as_str().into()).collect();
+            OutputValue::Denied(denied.below.iter().map(path).collect())
+        } else if field.is_typename() {
             OutputValue::Typename
         } else if let Some(below) = draft.below {
             OutputValue::Object(LayoutId::new(below))
@@ -105,7 +109,7 @@ pub(super) fn introspection(ready: &Ready<'_, '_>, shape: &mut Shape) -> Option<
     let mut slots = Vec::new();
     for (slot, draft) in root.slots.iter().enumerate() {
         let Some(field) = draft.client.and_then(|index| ready.selections.field(set, index)) else { continue };
-        if field.name.starts_with("__") && !field.is_typename() {
+        if field.name.starts_with("__") && !field.is_typename() && field.denied.is_none() {
             slots.push((Box::from(field.key.as_str()), SlotId::new(slot)));
         }
     }

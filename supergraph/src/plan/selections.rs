@@ -10,9 +10,10 @@
 
 use super::PlanError;
 use super::condition::{ALWAYS, Guard, Guards};
+use super::denied::{self, Denied};
 use super::operation::{ListId, Lists, MAX_DEPTH, Raw, RawField};
 use super::options::Options;
-use crate::ids::TypeId;
+use crate::ids::{RequirementId, TypeId};
 use crate::model::Supergraph;
 use crate::model::field_set::FieldSet;
 use crate::plan::shape::{TypeSet, Wrap};
@@ -67,12 +68,19 @@ pub(super) struct SelectedField {
     pub named: TypeId,
     /// What is selected of it.
     pub below: Option<SetId>,
+    /// It is not fetched, for whoever asks must not see it.
+    pub denied: Option<Denied>,
 }
 
 impl SelectedField {
     /// Whether it is `__typename`.
     pub fn is_typename(&self) -> bool {
         self.name == "__typename"
+    }
+
+    /// Whether a subgraph has to give it.
+    pub fn is_fetched(&self) -> bool {
+        !self.name.starts_with("__") && self.denied.is_none()
     }
 }
 
@@ -94,6 +102,7 @@ pub(super) struct Selections<'a> {
     /// All conditions.
     pub guards: Guards,
     lists: Lists,
+    denied: &'a FxHashSet<RequirementId>,
     sets: Vec<SelectionSet>,
     types: IndexSet<TypeSet, FxBuildHasher>,
     calls: IndexSet<Call, FxBuildHasher>,
@@ -127,12 +136,13 @@ struct Open {
 }
 
 impl<'a> Selections<'a> {
-    /// An arena with the lists of an operation.
-    pub fn new(supergraph: &'a Supergraph, lists: Lists) -> Self {
+    /// An arena with the lists of an operation, for someone who does not meet these requirements.
+    pub fn new(supergraph: &'a Supergraph, lists: Lists, denied: &'a FxHashSet<RequirementId>) -> Self {
         Self {
             supergraph,
             guards: Guards::default(),
             lists,
+            denied,
             sets: Vec::new(),
             types: IndexSet::default(),
             calls: IndexSet::default(),
@@ -172,7 +182,11 @@ impl<'a> Selections<'a> {
 
     /// Collects the selection set of an operation's root, and all below.
     pub fn collect_root(&mut self, root: TypeId, list: ListId) -> Result<SetId, PlanError> {
-        self.collect(root, vec![(list, ALWAYS)])
+        let set = self.collect(root, vec![(list, ALWAYS)])?;
+        if !self.denied.is_empty() {
+            denied::prune(&mut self.sets);
+        }
+        Ok(set)
     }
 
     /// Refuses fields that every subgraph resolves with arguments from a context only.
@@ -371,6 +385,12 @@ impl<'a> Selections<'a> {
             }
         }
         let introspects = first.field.name.starts_with("__");
+        let is_denied = |member: &&Appearance| member.field.requirement.is_some_and(|id| self.denied.contains(&id));
+        // Whoever may see it in one place may see it.
+        let denied = (!self.denied.is_empty() && members.iter().all(is_denied)).then(Denied::default);
+        if denied.is_some() {
+            sources.clear();
+        }
         let below = (!sources.is_empty() && !introspects).then(|| {
             let id = self.reserve(named);
             open.push(Open { id, named, sources, depth: depth + 1 });
@@ -391,6 +411,7 @@ impl<'a> Selections<'a> {
             wrap,
             named,
             below,
+            denied,
         })
     }
 

@@ -67,6 +67,8 @@ pub enum OutputValue {
     Leaf(LeafKind),
     /// Objects of this layout.
     Object(LayoutId),
+    /// Nothing: whoever asks must not see it. It is null with an error, or with one for each of these paths below it.
+    Denied(Box<[Box<[Box<str>]>]>),
 }
 
 /// The JSON that a leaf may be, for result coercion.

@@ -89,7 +89,7 @@ impl<'r> Printer<'r, '_> {
         }
         let fields = &self.ready.selections.set(set).fields;
         let applies = |field: &&SelectedField| self.ready.selections.types(field.types).contains(object);
-        for field in fields.iter().filter(applies).filter(|field| !field.name.starts_with("__")) {
+        for field in fields.iter().filter(applies).filter(|field| field.is_fetched()) {
             let ways = all.iter().filter_map(|subgraph| self.way(object, subgraph, &field.name));
             let ways: Vec<String> = ways.collect();
             let ways = if ways.is_empty() { "nobody".to_owned() } else { ways.join(" | ") };

@@ -12,6 +12,7 @@ mod joins;
 mod tests;
 mod types;
 
+use super::access::Access;
 use super::declared::Declared;
 use super::features::{DirectiveNames, Features};
 use super::{NameMap, Subgraph, Supergraph, Type, client, nothing};
@@ -70,7 +71,13 @@ impl Supergraph {
         }
         reader.index_possible_types();
         reader.resolve_field_sets();
-        if reader.errors.is_empty() { Ok(reader.finish(document)) } else { Err(reader.errors) }
+        if !reader.errors.is_empty() {
+            return Err(reader.errors);
+        }
+        let mut graph = reader.finish(document);
+        graph.access =
+            Access::read(&graph).map_err(|messages| messages.into_iter().map(unreadable_access).collect::<Vec<_>>())?;
+        Ok(graph)
     }
 }
 
@@ -81,6 +88,10 @@ fn syntax_error(fault: Fault) -> Diagnostic {
         message: format!("The supergraph SDL does not parse: {}", fault.message),
         places: vec![Place { subgraph: None, at: fault.at }],
     }
+}
+
+fn unreadable_access(message: String) -> Diagnostic {
+    Diagnostic { code: INVALID, level: Level::Error, message, places: Vec::new() }
 }
 
 /// A supergraph under construction.
@@ -184,6 +195,7 @@ impl Reader {
             contexts: self.contexts,
             features: self.features,
             directives: apollo_compiler::ast::DirectiveList(directives),
+            access: Access::default(),
             client: Valid::assume_valid(Schema::new()),
             names: self.type_ids,
             roots,

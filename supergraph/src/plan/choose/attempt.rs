@@ -93,7 +93,7 @@ impl Chooser<'_, '_> {
     /// Names of the fields of a class that no door gives.
     pub(super) fn names_beyond_doors(&self, set: SetId, doors: &[Door], class: &Class) -> Vec<Name> {
         let fields = class.fields.iter().filter_map(|index| self.selections.field(set, *index));
-        let beyond = fields.filter(|field| !field.name.starts_with("__") && !self.given_by_door(doors, class, field));
+        let beyond = fields.filter(|field| field.is_fetched() && !self.given_by_door(doors, class, field));
         beyond.map(|field| field.name.clone()).collect()
     }
 
@@ -119,7 +119,7 @@ impl Attempt<'_, '_, '_> {
         for (index, class) in classes.iter().enumerate() {
             for field in &class.fields {
                 let Some(selected) = self.chooser.selections.field(self.set, *field) else { continue };
-                if selected.name.starts_with("__") {
+                if !selected.is_fetched() {
                     continue;
                 }
                 let given = self.chooser.given_by_door(&self.doors, class, selected);

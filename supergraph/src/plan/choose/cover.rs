@@ -70,7 +70,8 @@ impl Chooser<'_, '_> {
         }
         if best.unreachable > 0 {
             for class in classes {
-                for field in class.fields.iter().filter_map(|index| self.selections.field(set, *index)) {
+                let fields = class.fields.iter().filter_map(|index| self.selections.field(set, *index));
+                for field in fields.filter(|field| field.is_fetched()) {
                     more.extend(self.options.supergraph.all_subgraphs().iter().filter(|subgraph| {
                         !choice.prefer.contains(subgraph) && self.options.plain(class.example, *subgraph, &field.name).is_some()
                     }));

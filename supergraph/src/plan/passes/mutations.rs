@@ -31,7 +31,7 @@ pub(in crate::plan) fn place_in_series(drafter: &mut Drafter<'_, '_, '_>, root: 
 fn parts(drafter: &mut Drafter<'_, '_, '_>, root: SetId) -> Result<Vec<Vec<usize>>, PlanError> {
     let mut parts: Vec<(Option<SubgraphId>, Vec<usize>)> = Vec::new();
     for index in 0..drafter.chooser.selections.set(root).fields.len() {
-        if drafter.chooser.selections.field(root, index).is_none_or(|field| field.name.starts_with("__")) {
+        if drafter.chooser.selections.field(root, index).is_none_or(|field| !field.is_fetched()) {
             continue;
         }
         let alone = drafter.chooser.selections.part(root, &[index]);
