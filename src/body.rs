@@ -11,12 +11,15 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use http_body_util::{BodyExt, LengthLimitError, Limited, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 
 use crate::error::{Error, ErrorKind};
 
 /// What a body's stream may fail with.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Most that is reserved for a body because of its announced length.
+const MAX_RESERVED: usize = 16 << 20;
 
 /// The content of a message.
 pub struct Body {
@@ -90,15 +93,37 @@ impl Body {
         if let Content::Full(bytes) = self.content {
             return Ok(bytes);
         }
-        match Limited::new(self, limit).collect().await {
-            Ok(collected) => Ok(collected.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(over()),
-            Err(error) => Err(match error.downcast::<Error>() {
-                // A step that guards the body knows better what is wrong with it.
-                Ok(known) => *known,
-                Err(error) => Error::new(broken, format!("the body ended early: {error}")),
-            }),
+        // What is announced is believed up to a bound: to announce much costs nothing.
+        let announced = usize::try_from(http_body::Body::size_hint(&self).lower()).unwrap_or(limit).min(MAX_RESERVED);
+        let mut first = Bytes::new();
+        let mut all = Vec::new();
+        let mut body = self;
+        while let Some(frame) = body.frame().await {
+            let data = frame.map_err(|error| failed(error, broken))?.into_data().unwrap_or_default();
+            if first.len().max(all.len()) + data.len() > limit {
+                return Err(over());
+            }
+            if first.is_empty() {
+                first = data;
+                continue;
+            }
+            if all.is_empty() {
+                all.reserve_exact(announced.max(first.len() + data.len()));
+                all.extend_from_slice(&first);
+            }
+            // Copied at once, so that what it was received into can be used again.
+            all.extend_from_slice(&data);
         }
+        Ok(if all.is_empty() { first } else { all.into() })
+    }
+}
+
+/// Why a body could not be read to its end.
+fn failed(error: BoxError, broken: ErrorKind) -> Error {
+    match error.downcast::<Error>() {
+        // A step that guards the body knows better what is wrong with it.
+        Ok(known) => *known,
+        Err(error) => Error::new(broken, format!("the body ended early: {error}")),
     }
 }
 

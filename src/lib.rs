@@ -4,6 +4,7 @@ pub mod admin;
 pub mod app;
 pub mod body;
 pub mod cli;
+pub mod coding;
 pub mod config;
 pub mod error;
 pub mod exchange;

@@ -15,7 +15,6 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
     ("authentication.basic", &[]),
     ("authentication.forward", &[]),
     ("cache.enabled", &["false"]),
-    ("compression.response", &["[]"]),
     ("persisted_queries.safelist.enabled", &["false"]),
     ("persisted_queries.manifests", &["[]"]),
     ("ratelimit.store", &["memory"]),
@@ -23,8 +22,6 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
     ("ratelimit.rules.*.algorithm", &["token_bucket", "sliding_window", "fixed_window"]),
     ("ratelimit.rules.*.cost", &["1"]),
     ("supergraph.query_planning.warm_up", &["0"]),
-    ("traffic_shaping.all.compression", &[]),
-    ("traffic_shaping.subgraphs.*.compression", &[]),
     ("upstreams.*.dns", &[]),
 ];
 

@@ -119,6 +119,11 @@ impl Store {
         ObjectId(0)
     }
 
+    /// Size of all bodies: most answers are written in about as many bytes.
+    pub fn bytes(&self) -> usize {
+        self.bodies.iter().map(Bytes::len).sum()
+    }
+
     /// Number of slots in use, to size the next store of the same plan.
     pub fn size(&self) -> usize {
         self.slots.len()

@@ -23,6 +23,9 @@ use super::{
     types::TypeNames,
 };
 
+/// Most that is reserved for an answer because its subgraphs' answers are so large.
+const MAX_RESERVED: usize = 64 << 20;
+
 /// The client's answer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -61,7 +64,8 @@ pub struct Input<'a> {
 /// It is over its limit.
 pub fn write(input: Input<'_>) -> Result<Answer, TooLarge> {
     let mut writer = Writer {
-        out: Vec::with_capacity(input.plan.expected_bytes()),
+        // Growing a large buffer would take half as much again while it is copied.
+        out: Vec::with_capacity(input.plan.expected_bytes().max(input.store.bytes().min(MAX_RESERVED))),
         shape: &input.plan.plan.shape,
         has_faults: !input.store.faults.is_empty(),
         input,

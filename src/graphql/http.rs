@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     body::Body,
+    coding::{self, Undecodable},
     error::{Error, ErrorKind},
     exchange::Exchange,
 };
@@ -33,6 +34,9 @@ pub struct Request {
     #[serde(default)]
     pub extensions: Option<Map<String, Value>>,
 }
+
+/// The methods of the endpoint.
+const METHODS: &str = "GET, HEAD, OPTIONS, POST";
 
 /// The media type of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,18 +149,38 @@ pub fn respond(media: Media, json: impl Into<Bytes>) -> Response<Body> {
 ///
 /// # Errors
 /// 405, 415, 413 or 400.
-pub async fn read(exchange: &Exchange, body: Body) -> Result<Request, Error> {
+pub async fn read(exchange: &mut Exchange, body: Body, limit: usize) -> Result<Request, Error> {
     match exchange.method {
-        Method::GET => from_query(exchange.uri.query().unwrap_or_default()),
+        Method::GET | Method::HEAD => from_query(exchange.uri.query().unwrap_or_default()),
         Method::POST => {
             check_content_type(&exchange.headers)?;
             // The route's limits guard the body; what is over them ends it with the error that is told apart here.
             let body = body.collect(usize::MAX, ErrorKind::BodyTooLarge, ErrorKind::BadRequest).await?;
-            from_body(&body)
+            from_body(&decoded(&mut exchange.headers, body, limit)?)
         }
         _ => Err(Error::new(ErrorKind::MethodNotAllowed, "GraphQL requests are sent with GET or POST.")
-            .with_header(header::ALLOW, HeaderValue::from_static("GET, POST"))),
+            .with_header(header::ALLOW, HeaderValue::from_static(METHODS))),
     }
+}
+
+/// A body without its content coding, which the headers say nothing about any more.
+fn decoded(headers: &mut HeaderMap, body: Bytes, limit: usize) -> Result<Bytes, Error> {
+    let decoded = coding::decode(headers, body, limit).map_err(|reason| match reason {
+        Undecodable::Unknown => reason
+            .error(ErrorKind::BodyTooLarge, ErrorKind::UnsupportedMediaType)
+            .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("zstd, br, gzip, deflate")),
+        _ => reason.error(ErrorKind::BodyTooLarge, ErrorKind::BadRequest),
+    })?;
+    headers.remove(header::CONTENT_ENCODING);
+    Ok(decoded)
+}
+
+/// What is answered to `OPTIONS` that is no preflight.
+pub fn options() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(METHODS));
+    response
 }
 
 /// A mutation came by GET.

@@ -66,6 +66,8 @@ pub struct Settings {
     pub persisted: persisted::PersistedQueriesConfig,
     /// Whether identical queries in flight share one execution.
     pub deduplicate: bool,
+    /// Size of a request's body once it is decoded (`limits.http_max_request_bytes`).
+    pub max_request_bytes: usize,
 }
 
 /// `include_subgraph_errors`: which errors of subgraphs clients see in full. The others keep their path and lose message and
@@ -92,6 +94,7 @@ pub struct Graph {
 #[derive(Debug)]
 pub struct Endpoint {
     persisted: Persisted,
+    max_request_bytes: usize,
     engine: Option<Engine>,
 }
 
@@ -122,7 +125,12 @@ pub struct Executed {
 impl Endpoint {
     /// An endpoint; without a graph it answers `SUPERGRAPH_UNAVAILABLE`.
     pub fn new(settings: Settings, graph: Option<Graph>) -> Self {
-        Self { persisted: Persisted::new(&settings.persisted), engine: graph.map(|graph| Engine::new(settings, graph)) }
+        let max_request_bytes = settings.max_request_bytes;
+        Self {
+            persisted: Persisted::new(&settings.persisted),
+            max_request_bytes,
+            engine: graph.map(|graph| Engine::new(settings, graph)),
+        }
     }
 
     /// Answers one request. Field errors are part of the answer; request errors are the error returned.
@@ -130,13 +138,16 @@ impl Endpoint {
     /// # Errors
     /// Everything that keeps the operation from being executed.
     pub async fn serve(&self, exchange: &mut Exchange, body: Body) -> Result<Response<Body>, Error> {
+        if exchange.method == Method::OPTIONS {
+            return Ok(http::options());
+        }
         let Some(engine) = &self.engine else { return Err(Error::new(ErrorKind::SupergraphUnavailable, "")) };
         let media = http::media(&exchange.headers)?;
-        let mut request = http::read(exchange, body).await?;
+        let mut request = http::read(exchange, body, self.max_request_bytes).await?;
         let text = self.persisted.document(&mut request)?;
         let document = engine.document(exchange, text).await?;
         let operation = document.operation(request.operation_name.as_deref())?;
-        if operation.kind != OperationKind::Query && exchange.method == Method::GET {
+        if operation.kind != OperationKind::Query && exchange.method != Method::POST {
             return Err(http::only_by_post());
         }
         if operation.kind == OperationKind::Subscription {

@@ -32,8 +32,8 @@ use hyper::body::Incoming;
 
 pub use self::route::Routes;
 use self::{
-    access::Access, auth::Auth, concurrency::Concurrency, cors::Cors, csrf::Csrf, limits::Limits, observe::Observer,
-    rate_limit::RateLimit, trusted_proxies::TrustedProxies,
+    access::Access, auth::Auth, compression::Compression, concurrency::Concurrency, cors::Cors, csrf::Csrf, limits::Limits,
+    observe::Observer, rate_limit::RateLimit, trusted_proxies::TrustedProxies,
 };
 use crate::{
     body::Body,
@@ -86,6 +86,8 @@ pub struct Policy {
     pub rate_limit: Option<RateLimit>,
     /// How many at once.
     pub concurrency: Option<Concurrency>,
+    /// How answers are encoded.
+    pub compression: Option<Compression>,
 }
 
 /// Where a route leads.
@@ -120,6 +122,9 @@ impl Pipeline {
             failure::respond(error, exchange, is_graphql)
         });
         complete(exchange, matched, &mut response);
+        if let Some(compression) = matched.and_then(|route| route.policy.compression.as_ref()) {
+            compression.apply(exchange, &mut response);
+        }
         observed.answered(response.status(), error);
         response.body_mut().hold(observed);
         response

@@ -98,6 +98,7 @@ async fn gateway_with(matching: &str, yaml: &str, rewrite: Rewrite, tls: Option<
         access: None,
         rate_limit: None,
         concurrency: None,
+        compression: None,
     };
     let route = Route { name: "orders".into(), policy, target };
     let matching = serde_saphyr::from_str(matching).unwrap();

@@ -23,6 +23,7 @@ pub fn endpoint(builder: &mut Builder<'_>, supergraph: Option<Arc<model::Supergr
         planning: config.supergraph.query_planning.clone(),
         persisted: config.persisted_queries.clone(),
         deduplicate: config.traffic_shaping.router.deduplicate,
+        max_request_bytes: config.limits.http_max_request_bytes.bytes(),
     };
     let graph = match supergraph {
         None => None,

@@ -7,6 +7,7 @@ use crate::{
         Policy,
         access::{Access, AuthorizationConfig},
         auth::{Auth, AuthenticationConfig},
+        compression::{Compression, CompressionConfig},
         cors::{Cors, CorsConfig},
         csrf::{Csrf, CsrfConfig},
         limits::{Limits, LimitsConfig},
@@ -27,6 +28,7 @@ struct Blocks<'a> {
     csrf: Option<&'a CsrfConfig>,
     authentication: Option<&'a AuthenticationConfig>,
     authorization: &'a AuthorizationConfig,
+    compression: &'a CompressionConfig,
     /// The quotas, and the scope of their counters.
     ratelimit: Option<(&'a RateLimitConfig, &'a str)>,
 }
@@ -42,6 +44,7 @@ pub fn of_graphql(builder: &Builder<'_>) -> Result<Policy, String> {
         csrf: Some(&config.csrf),
         authentication: config.authentication.as_ref(),
         authorization: &config.authorization,
+        compression: &config.compression,
         ratelimit: config.ratelimit.as_ref().map(|own| (own, DEFAULT)),
     };
     policy(builder, &blocks).map_err(|error| format!("{GRAPHQL}: {error}"))
@@ -59,6 +62,7 @@ pub fn of_route(builder: &Builder<'_>, route: &RouteConfig) -> Result<Policy, St
         csrf: route.csrf.as_ref(),
         authentication: route.authentication.as_ref().or(config.authentication.as_ref()),
         authorization: route.authorization.as_ref().unwrap_or(&config.authorization),
+        compression: route.compression.as_ref().unwrap_or(&config.compression),
         ratelimit: own_quotas.or_else(|| config.ratelimit.as_ref().map(|general| (general, DEFAULT))),
     };
     policy(builder, &blocks)
@@ -76,5 +80,6 @@ fn policy(builder: &Builder<'_>, blocks: &Blocks<'_>) -> Result<Policy, String> 
         access: Access::new(blocks.authorization),
         rate_limit: blocks.ratelimit.map(quota).transpose()?,
         concurrency: Some(builder.concurrency.clone()),
+        compression: Compression::new(blocks.compression),
     })
 }

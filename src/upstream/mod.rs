@@ -47,6 +47,7 @@ pub use self::{
 };
 use crate::{
     body::Body,
+    coding::{self, Encoding},
     error::{Error, ErrorKind},
     exchange::{Exchange, Upload, within},
     telemetry::{metrics::Metrics, traces::RequestSpan},
@@ -121,6 +122,8 @@ pub struct Upstream {
     name: Arc<str>,
     uri: Uri,
     rules: Rules,
+    /// How request bodies are encoded.
+    encoding: Option<Encoding>,
     flights: Option<Arc<Flights>>,
     service: Arc<Service>,
 }
@@ -190,7 +193,7 @@ impl Upstream {
         if let Some(check) = &config.health_check {
             tokio::spawn(check_health(Arc::downgrade(&service), check.clone()));
         }
-        Ok(Self { name, uri, rules: Rules::default(), flights: None, service })
+        Ok(Self { name, uri, rules: Rules::default(), encoding: None, flights: None, service })
     }
 
     /// The same service as a route calls it.
@@ -207,6 +210,7 @@ impl Upstream {
             name,
             uri: path.into(),
             rules,
+            encoding: shaping.compression.map(|RequestCompression::Gzip| Encoding::Gzip),
             flights: shaping.deduplicate_query.then(Arc::default),
             service: self.service.clone(),
         }
@@ -243,6 +247,9 @@ impl Upstream {
         let hash = self.service.balance.key(exchange);
         let flights = self.flights.as_ref().filter(|_| call.is_idempotent);
         let shared = flights.and_then(|flights| Some((flights, Key::of(&call.request)?)));
+        if let Some(encoding) = self.encoding {
+            shaping::encode(encoding, &mut call.request)?;
+        }
         let work = self.service.clone().fetch(call, hash, limit);
         match shared {
             None => work.await,
@@ -296,6 +303,8 @@ impl Service {
         let (head, body) = self.call(call, key).await?.into_parts();
         let body = body.collect(limit, ErrorKind::UpstreamTooLarge, ErrorKind::UpstreamInvalid);
         let body = timeout_at(deadline.into(), body).await.unwrap_or_else(|_| Err(late()))?;
+        let body = coding::decode(&head.headers, body, limit)
+            .map_err(|reason| reason.error(ErrorKind::UpstreamTooLarge, ErrorKind::UpstreamInvalid))?;
         Ok(http::Response::from_parts(head, body))
     }
 

@@ -3,6 +3,7 @@
 //! there is an error of its own field; nothing else of the answer is lost.
 //! Spec: <https://spec.graphql.org/September2025/#sec-Response>, <https://graphql.github.io/graphql-over-http/draft/#sec-Response>
 
+use std::io::Read;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -201,6 +202,49 @@ async fn what_is_no_graphql_response_is_an_error_of_every_field() {
     table.end();
 }
 
+/// The bytes in each content coding.
+fn encoded(bytes: &[u8]) -> [(&'static str, Vec<u8>); 5] {
+    let read = |mut encoder: Box<dyn Read + '_>| {
+        let mut out = Vec::new();
+        encoder.read_to_end(&mut out).unwrap();
+        out
+    };
+    let level = flate2::Compression::best();
+    [
+        ("identity", bytes.to_vec()),
+        ("gzip", read(Box::new(flate2::read::GzEncoder::new(bytes, level)))),
+        ("deflate", read(Box::new(flate2::read::ZlibEncoder::new(bytes, level)))),
+        ("br", read(Box::new(brotli::CompressorReader::new(bytes, 4096, 5, 20)))),
+        ("zstd", zstd::encode_all(bytes, 3).unwrap()),
+    ]
+}
+
+#[tokio::test]
+async fn what_cannot_be_decoded_is_no_answer() {
+    let mut table = Table::start("").await;
+    let operation = "{ me { id } count }";
+    let row = |code: &str| (json!({"me":null,"count":null}), json!([[["me"], code], [["count"], code]]));
+    // A bomb: megabytes of blanks in a few bytes.
+    let bomb = format!("{}{GOOD}", " ".repeat(4 << 20));
+    for (coding, body) in encoded(bomb.as_bytes()).into_iter().skip(1) {
+        assert!(body.len() < 64 << 10);
+        let (data, errors) = row("UPSTREAM_RESPONSE_TOO_LARGE");
+        table.first(operation, raw("200 OK", &format!("{JSON}content-encoding: {coding}\r\n"), &body), data, errors).await;
+    }
+    for (coding, body) in encoded(GOOD.as_bytes()).into_iter().skip(1) {
+        for body in [GOOD.as_bytes(), &body[..body.len() / 2]] {
+            let (data, errors) = row(INVALID);
+            table.first(operation, raw("200 OK", &format!("{JSON}content-encoding: {coding}\r\n"), body), data, errors).await;
+        }
+    }
+    for coding in ["compress", "gzip, br"] {
+        let (data, errors) = row(INVALID);
+        let fields = format!("{JSON}content-encoding: {coding}\r\n");
+        table.first(operation, raw("200 OK", &fields, GOOD.as_bytes()), data, errors).await;
+    }
+    table.end();
+}
+
 #[tokio::test]
 async fn what_is_a_graphql_response_is_taken_whatever_stands_around_it() {
     let mut table = Table::start("").await;
@@ -222,6 +266,10 @@ async fn what_is_a_graphql_response_is_taken_whatever_stands_around_it() {
         answer(200, "", r#"{"data":{"me":{"id":1},"count":5.0}}"#),
     ] {
         table.first(operation, says, data.clone(), none.clone()).await;
+    }
+    for (coding, body) in encoded(GOOD.as_bytes()) {
+        let fields = format!("{JSON}content-encoding: {coding}\r\n");
+        table.first(operation, raw("200 OK", &fields, &body), data.clone(), none.clone()).await;
     }
     // What may be null and is not there is null.
     table.json(operation, r#"{"data":{}}"#, json!({"me":null,"count":null}), none.clone()).await;

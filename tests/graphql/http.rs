@@ -54,3 +54,26 @@ async fn a_body_that_is_no_request_is_a_400() {
         assert!(answer["errors"][0]["message"].is_string(), "{body}: {answer}");
     }
 }
+
+#[tokio::test]
+async fn head_is_get_without_the_body_and_options_tells_the_methods() {
+    let example = Example::start(Addresses::any_port()).await.unwrap();
+    let router = Router::start_with(&example, "").await;
+    let url = router.url("/graphql?query=%7Bme%7Bid%7D%7D");
+    let ask = async |method: reqwest::Method, url: &str| {
+        let response = router.client.request(method, url).header("apollo-require-preflight", "1").send().await.unwrap();
+        let (status, length) = (response.status().as_u16(), header(&response, "content-length").to_owned());
+        let allow = header(&response, "allow").to_owned();
+        (status, length, allow, response.text().await.unwrap())
+    };
+    let (status, length, _, text) = ask(reqwest::Method::GET, &url).await;
+    assert_eq!((status, length), (200, text.len().to_string()));
+    let (status, length, _, nothing) = ask(reqwest::Method::HEAD, &url).await;
+    assert_eq!((status, length, nothing.as_str()), (200, text.len().to_string(), ""));
+    let mutation = router.url("/graphql?query=mutation%7BaddReview(upc:%221%22,authorId:%221%22,body:%22x%22)%7Bid%7D%7D");
+    assert_eq!(ask(reqwest::Method::HEAD, &mutation).await.0, 405);
+    let (status, _, allow, nothing) = ask(reqwest::Method::OPTIONS, &url).await;
+    assert_eq!((status, allow.as_str(), nothing.as_str()), (204, "GET, HEAD, OPTIONS, POST", ""));
+    let (status, _, allow, _) = ask(reqwest::Method::PUT, &url).await;
+    assert_eq!((status, allow.as_str()), (405, "GET, HEAD, OPTIONS, POST"));
+}

@@ -2,6 +2,7 @@
 
 mod access;
 mod auth;
+mod compression;
 mod concurrency;
 mod cors;
 mod csrf;

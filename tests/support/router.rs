@@ -185,6 +185,21 @@ impl Router {
         std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
+    /// Bytes of memory in use now, and the most there have been.
+    pub fn memory(&self) -> (u64, u64) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id().unwrap())).unwrap();
+        let kilobytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().split(' ').next().unwrap().parse::<u64>().unwrap()
+        };
+        (kilobytes("VmRSS:") << 10, kilobytes("VmHWM:") << 10)
+    }
+
+    /// How many files and sockets it has open.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.process.id().unwrap())).unwrap().count()
+    }
+
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         let id = self.process.id().unwrap().to_string();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use subgraphs_example::{Addresses, Example, Upstream};
 
-use crate::support::Router;
+use crate::support::{Router, Scripted, Step};
 
 #[tokio::test]
 async fn a_subgraph_that_dies_under_load_fails_only_its_fields_and_only_meanwhile() {
@@ -58,5 +58,35 @@ async fn a_subgraph_that_dies_under_load_fails_only_its_fields_and_only_meanwhil
             assert_eq!(error["path"][0], "users", "{error}");
             assert!(error["extensions"]["code"].is_string(), "{error}");
         }
+    }
+}
+
+#[tokio::test]
+async fn requests_are_compressed_where_that_is_configured_and_their_answers_may_be() {
+    let subgraph = Scripted::start(|_| {
+        let mut body = Vec::new();
+        let mut encoder = flate2::read::GzEncoder::new(&br#"{"data":{"me":"x"}}"#[..], flate2::Compression::default());
+        std::io::Read::read_to_end(&mut encoder, &mut body).unwrap();
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n";
+        vec![Step::Send([format!("{head}content-length: {}\r\n\r\n", body.len()).as_bytes(), &body].concat())]
+    })
+    .await;
+    let config = |shaping: &str| {
+        format!(
+            "subgraphs: {{ a: {{ url: \"{}\", schema: {{ sdl: \"type Query {{ me: String }}\" }} }} }}\ntraffic_shaping: {shaping}\n",
+            subgraph.url()
+        )
+    };
+    for shaping in ["{ all: { compression: gzip } }", "{ subgraphs: { a: { compression: gzip } } }", "{}"] {
+        let router = Router::start(&config(shaping)).await;
+        assert_eq!(router.graphql("{ me }").await, serde_json::json!({"data":{"me":"x"}}));
+        let sent = subgraph.take().pop().unwrap();
+        if shaping == "{}" {
+            assert!(sent.field("content-encoding").is_empty() && sent.field("accept-encoding").is_empty());
+            continue;
+        }
+        assert_eq!((sent.field("content-encoding"), sent.field("accept-encoding")), (vec!["gzip"], vec!["gzip"]), "{shaping}");
+        let body: Value = serde_json::from_reader(flate2::read::GzDecoder::new(&sent.body[..])).unwrap();
+        assert!(body["query"].as_str().unwrap().contains("me"));
     }
 }
