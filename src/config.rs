@@ -28,7 +28,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     admin::{AdminConfig, HealthConfig},
-    graphql::{IncludeSubgraphErrorsConfig, persisted::PersistedQueriesConfig, plans::QueryPlanningConfig},
+    graphql::{
+        IncludeSubgraphErrorsConfig, demand_control::DemandControlConfig, persisted::PersistedQueriesConfig,
+        plans::QueryPlanningConfig,
+    },
     pipeline::{
         access::AuthorizationConfig, access_log::AccessLogConfig, auth::AuthenticationConfig, cache::CacheConfig,
         compression::CompressionConfig, concurrency::RouterShapingConfig, cors::CorsConfig, csrf::CsrfConfig,
@@ -63,6 +66,8 @@ pub struct Config {
     pub traffic_shaping: TrafficShapingConfig,
     /// Sizes of requests, operations and answers.
     pub limits: LimitsConfig,
+    /// What operations may cost.
+    pub demand_control: DemandControlConfig,
     /// Who may be asking, and how that is proved.
     pub authentication: Option<AuthenticationConfig>,
     /// What a request needs beyond credentials.

@@ -138,6 +138,10 @@ kinds! {
     OperationResolutionFailed "OPERATION_RESOLUTION_FAILURE" BAD_REQUEST Client "The operation to run cannot be determined."
     /// A budget of the operation.
     OperationTooLarge "OPERATION_TOO_LARGE" BAD_REQUEST Client "The operation is over a limit."
+    /// The cost of the operation, by its estimate.
+    CostTooHigh "COST_ESTIMATED_TOO_EXPENSIVE" BAD_REQUEST Client "The operation is estimated to cost too much."
+    /// The cost of the operation cannot be estimated.
+    CostUnknown "COST_QUERY_PARSE_FAILURE" BAD_REQUEST Client "The cost of the operation cannot be estimated."
     /// APQ: the hash alone, not known.
     PersistedQueryNotFound "PERSISTED_QUERY_NOT_FOUND" OK Client "PersistedQueryNotFound"
     /// A document that is not on the list.

@@ -193,6 +193,17 @@ pub struct OperationFacts {
     pub kind: &'static str,
     /// How its plan was had, once it was wanted.
     pub planning: Option<Planning>,
+    /// What it was estimated to cost.
+    pub cost: Option<Cost>,
     /// Number of errors in its answer.
     pub errors: usize,
+}
+
+/// What an operation was estimated to cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// The estimate.
+    pub estimated: u64,
+    /// `COST_OK`, or the code of what is wrong with it.
+    pub outcome: &'static str,
 }

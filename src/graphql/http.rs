@@ -133,6 +133,8 @@ pub fn failure(headers: &HeaderMap, kind: ErrorKind) -> (HeaderValue, StatusCode
             | ErrorKind::OperationResolutionFailed
             | ErrorKind::OperationTooLarge
             | ErrorKind::UnauthorizedField
+            | ErrorKind::CostTooHigh
+            | ErrorKind::CostUnknown
     );
     let status = if is_of_operation && media == Media::Json { StatusCode::OK } else { kind.status() };
     (media.content_type(), status)

@@ -6,6 +6,7 @@
 pub mod authz;
 pub mod budget;
 pub mod deduplicate;
+pub mod demand_control;
 pub mod http;
 pub mod introspection;
 pub mod operation;
@@ -39,6 +40,7 @@ use crate::{
     execute::{self, Subgraph, errors::Service, types::TypeNames},
 };
 use deduplicate::{Deduplicate, Key};
+use demand_control::DemandControl;
 use introspection::Introspector;
 use operation::{Document, Operation, Rules};
 use persisted::Persisted;
@@ -60,6 +62,8 @@ pub struct Settings {
     pub authorization: authz::AuthorizationDirectivesConfig,
     /// Limits of an operation.
     pub budget: budget::Budget,
+    /// What an operation may cost.
+    pub demand_control: demand_control::DemandControlConfig,
     /// Planning and its cache.
     pub planning: plans::QueryPlanningConfig,
     /// Persisted documents.
@@ -154,8 +158,9 @@ impl Endpoint {
             return Err(Error::new(ErrorKind::OperationResolutionFailed, "Subscriptions are not served here."));
         }
         let (name, kind) = (operation.name.clone(), operation.kind_name());
-        exchange.operation = Some(OperationFacts { name, kind, planning: None, errors: 0 });
+        exchange.operation = Some(OperationFacts { name, kind, planning: None, cost: None, errors: 0 });
         let variables = variables::coerce(&engine.graph.supergraph.client, operation, request.variables)?;
+        engine.check_cost(exchange, operation, &variables)?;
         let plan = engine.authorized_plan(exchange, operation, &variables).await?;
         let work = engine.execute(exchange, &plan, &variables);
         let json = match engine.deduplicate.as_ref().filter(|_| operation.kind == OperationKind::Query) {
@@ -192,7 +197,11 @@ impl Engine {
             services,
             types: TypeNames::from(&*graph.supergraph),
             introspector: Introspector::new(&graph.supergraph.client),
-            rules: Rules { budget: settings.budget, introspection: settings.introspection },
+            rules: Rules {
+                budget: settings.budget,
+                introspection: settings.introspection,
+                demand_control: DemandControl::new(&settings.demand_control, &graph.supergraph).map(Arc::new),
+            },
             authorization: settings.authorization,
             parsing: Semaphore::new(MAX_PARSING),
             documents: Cache::new(settings.planning.cache.in_memory.limit),
@@ -220,6 +229,12 @@ impl Engine {
         let (supergraph, rules) = (self.graph.supergraph.clone(), self.rules.clone());
         let parsing = tokio::task::spawn_blocking(move || Document::new(&text, &supergraph, &rules));
         parsing.await.map_err(|error| Error::bug(format!("the validator stopped: {error}")))?.map(Arc::new)
+    }
+
+    /// Refuses an operation that costs too much.
+    fn check_cost(&self, exchange: &mut Exchange, operation: &Operation, variables: &JsonMap) -> Result<(), Error> {
+        let Some((control, formula)) = self.rules.demand_control.as_ref().zip(operation.cost.as_ref()) else { return Ok(()) };
+        control.check(&self.graph.supergraph, formula, variables, exchange)
     }
 
     /// The plan of an operation without what the one who asks must not see.

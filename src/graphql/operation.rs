@@ -20,7 +20,10 @@ use supergraph::{
     plan::{OperationKind, operation::Operation as Planned},
 };
 
-use super::budget::{self, Budget};
+use super::{
+    budget::{self, Budget},
+    demand_control::{DemandControl, Formula},
+};
 use crate::error::{Error, ErrorKind, Location, Problem};
 
 /// Problems of one document that are reported.
@@ -45,6 +48,8 @@ pub struct Operation {
     pub is_introspecting: bool,
     /// As the planner takes it.
     pub planned: Planned,
+    /// What it costs, where that is estimated.
+    pub cost: Option<Formula>,
     /// As the parser made it, for variables; without its selections, which would be most of what a cached operation holds.
     pub parsed: Node<executable::Operation>,
 }
@@ -56,6 +61,8 @@ pub struct Rules {
     pub budget: Budget,
     /// Whether `__schema` and `__type` are answered.
     pub introspection: bool,
+    /// What operations cost, where that is estimated.
+    pub demand_control: Option<Arc<DemandControl>>,
 }
 
 impl Document {
@@ -133,6 +140,7 @@ impl Operation {
             },
             is_introspecting,
             planned,
+            cost: rules.demand_control.as_ref().map(|control| control.formula(supergraph, document, parsed)),
             parsed: head_of(parsed),
         })
     }

@@ -148,6 +148,9 @@ impl AccessLog {
             line.maybe("operation_name", operation.name.as_deref());
             line.text("operation_type", operation.kind);
             line.number("graphql_errors", operation.errors);
+            if let Some(cost) = operation.cost {
+                line.number("operation_cost", cost.estimated);
+            }
         }
         line.maybe("trace_id", exchange.span.as_ref().map(|span| span.trace_id()).as_deref());
         for name in &self.headers {

@@ -64,6 +64,9 @@ impl Observed {
         });
         if let Some(operation) = &exchange.operation {
             metrics.operation(operation.name.as_ref(), operation.kind, operation.errors, duration);
+            if let Some(cost) = operation.cost {
+                metrics.operation_cost(cost);
+            }
             if let Some(planning) = operation.planning {
                 metrics.cache("plan", planning == Planning::Cached);
             }

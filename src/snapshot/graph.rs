@@ -20,6 +20,7 @@ pub fn endpoint(builder: &mut Builder<'_>, supergraph: Option<Arc<model::Supergr
         introspection: config.supergraph.introspection,
         authorization: config.authorization.directives.clone(),
         budget: budget(&config.limits),
+        demand_control: config.demand_control.clone(),
         planning: config.supergraph.query_planning.clone(),
         persisted: config.persisted_queries.clone(),
         deduplicate: config.traffic_shaping.router.deduplicate,

@@ -17,7 +17,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::error::ErrorKind;
+use crate::{error::ErrorKind, exchange::Cost};
 
 /// Most distinct values of one label that an outsider can choose.
 pub const MOST_VALUES: usize = 1_000;
@@ -26,6 +26,9 @@ pub const MOST_VALUES: usize = 1_000;
 const REQUEST_BUCKETS: [f64; 9] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// Buckets of planning times, in seconds.
 const PLANNING_BUCKETS: [f64; 9] = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0];
+
+/// Buckets of costs of operations.
+const COST_BUCKETS: [f64; 7] = [0.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6];
 
 type Text = Arc<str>;
 
@@ -61,6 +64,7 @@ pub struct Metrics {
     errors: Family<ErrorLabels, Counter>,
     operations: Durations<OperationLabels>,
     planning: Durations<OutcomeLabels>,
+    costs: Family<OutcomeLabels, Histogram, fn() -> Histogram>,
     active_connections: Gauge,
     active_requests: Gauge,
     rate_limit_hits: Family<HitLabels, Counter>,
@@ -114,6 +118,10 @@ fn planning_histogram() -> Histogram {
     Histogram::new(PLANNING_BUCKETS)
 }
 
+fn cost_histogram() -> Histogram {
+    Histogram::new(COST_BUCKETS)
+}
+
 impl Metrics {
     /// A new, empty set.
     pub fn new() -> Arc<Self> {
@@ -124,6 +132,7 @@ impl Metrics {
             errors: Family::default(),
             operations: Family::new_with_constructor(request_histogram),
             planning: Family::new_with_constructor(planning_histogram),
+            costs: Family::new_with_constructor(cost_histogram),
             active_connections: Gauge::default(),
             active_requests: Gauge::default(),
             rate_limit_hits: Family::default(),
@@ -162,6 +171,7 @@ impl Metrics {
             Unit::Seconds,
             self.operations.clone(),
         );
+        registry.register("graphql_operation_cost_estimated", "Estimated costs of operations", self.costs.clone());
         registry.register("api_active_connections", "Client connections open now", self.active_connections.clone());
         registry.register("api_active_requests", "Requests in flight now", self.active_requests.clone());
         registry.register("api_rate_limit_hits", "Requests refused by a rate limit", self.rate_limit_hits.clone());
@@ -228,6 +238,11 @@ impl Metrics {
         self.operations
             .get_or_create(&OperationLabels { operation_name, operation_type, outcome })
             .observe(duration.as_secs_f64());
+    }
+
+    /// Counts what one operation was estimated to cost.
+    pub fn operation_cost(&self, cost: Cost) {
+        self.costs.get_or_create(&OutcomeLabels { outcome: cost.outcome }).observe(cost.estimated as f64);
     }
 
     /// Counts one run of the planner.

@@ -2,6 +2,7 @@
 
 mod authz;
 mod deduplicate;
+mod demand_control;
 mod http;
 
 use serde_json::{Value, json};
