@@ -129,6 +129,9 @@ fn upstream_of(name: &str, upstream: &UpstreamConfig, findings: &mut Findings) {
         ([_, ..], Some(_)) => findings.add(&path, "dns", "an upstream has `endpoints` or `dns`, not both"),
         _ => {}
     }
+    if upstream.dns.as_ref().is_some_and(|dns| dns.host.is_empty()) {
+        findings.add(&path, "dns.host", "a name to ask for is needed");
+    }
     for (index, EndpointConfig { url, .. }) in upstream.endpoints.iter().enumerate() {
         http_url(findings, &format!("{path}.endpoints[{index}]"), "url", url);
     }

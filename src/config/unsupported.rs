@@ -22,7 +22,6 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
     ("ratelimit.rules.*.algorithm", &["token_bucket", "sliding_window", "fixed_window"]),
     ("ratelimit.rules.*.cost", &["1"]),
     ("supergraph.query_planning.warm_up", &["0"]),
-    ("upstreams.*.dns", &[]),
 ];
 
 /// Everything in `tree` that this version cannot do.

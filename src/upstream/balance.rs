@@ -41,6 +41,8 @@ const LONGEST_ROUND: u64 = 4_096;
 /// What the choice goes by, of one endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
+    /// The same for the same endpoint, whatever others there are.
+    pub id: u64,
     /// Its share.
     pub weight: u32,
     /// Calls under way.
@@ -135,7 +137,8 @@ impl Balance {
             Self::Hash(_) => {
                 let score = |index: usize| {
                     // Rendezvous hashing: an endpoint that goes away moves its own keys and no others.
-                    let uniform = (hash(&(key, index)) >> 11) as f64 / (1_u64 << 53) as f64;
+                    let id = candidates.get(index).map_or(0, |it| it.id);
+                    let uniform = (hash(&(key, id)) >> 11) as f64 / (1_u64 << 53) as f64;
                     -uniform.max(f64::MIN_POSITIVE).ln() / f64::from(weight(index))
                 };
                 chosen.into_iter().min_by(|one, other| score(*one).total_cmp(&score(*other)))
@@ -202,7 +205,7 @@ mod tests {
     use super::*;
 
     fn up(weights: &[u32]) -> Vec<Candidate> {
-        weights.iter().map(|weight| Candidate { weight: *weight, load: 0, is_available: true }).collect()
+        weights.iter().zip(0..).map(|(weight, id)| Candidate { id, weight: *weight, load: 0, is_available: true }).collect()
     }
 
     #[test]

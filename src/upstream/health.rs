@@ -4,7 +4,7 @@
 
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -76,7 +76,7 @@ const LONGEST_EJECTION: Duration = Duration::from_secs(300);
 pub struct Health {
     outliers: Option<OutlierDetectionConfig>,
     started: Instant,
-    endpoints: Vec<Verdict>,
+    endpoints: Vec<Arc<Verdict>>,
     /// Ejections are decided one at a time, so that together they stay within their share.
     ejecting: Mutex<()>,
 }
@@ -97,8 +97,16 @@ struct Verdict {
 impl Health {
     /// So many endpoints, all well.
     pub fn new(outliers: Option<&OutlierDetectionConfig>, count: usize) -> Self {
-        let endpoints = std::iter::repeat_with(Verdict::default).take(count).collect();
+        let endpoints = std::iter::repeat_with(Arc::default).take(count).collect();
         Self { outliers: outliers.cloned(), started: Instant::now(), endpoints, ejecting: Mutex::default() }
+    }
+
+    /// The same for another list of endpoints, of which each either was at an index before or is new.
+    #[must_use]
+    pub fn next(&self, endpoints: &[Option<usize>]) -> Self {
+        let verdict = |known: &Option<usize>| known.and_then(|index| self.endpoints.get(index)).cloned().unwrap_or_default();
+        let endpoints = endpoints.iter().map(verdict).collect();
+        Self { outliers: self.outliers.clone(), started: self.started, endpoints, ejecting: Mutex::default() }
     }
 
     /// Whether an endpoint may be called.
@@ -158,7 +166,7 @@ impl Health {
     fn eject(&self, config: &OutlierDetectionConfig, endpoint: &Verdict, now: Instant) -> bool {
         let _one_at_a_time: MutexGuard<'_, ()> = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.millis(now);
-        let is_out = |endpoint: &&Verdict| endpoint.ejected_until.load(Ordering::Relaxed) > now;
+        let is_out = |endpoint: &&Arc<Verdict>| endpoint.ejected_until.load(Ordering::Relaxed) > now;
         let out = self.endpoints.iter().filter(is_out).count();
         if (out + 1) * 100 > usize::from(config.max_ejection_percent.0) * self.endpoints.len() {
             return false;

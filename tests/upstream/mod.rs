@@ -1,5 +1,6 @@
 //! What every outgoing request goes through, and what happens when the other side fails.
 
+mod discovery;
 mod headers;
 mod pool;
 

@@ -1,0 +1,288 @@
+//! Services: what all users of an upstream share, and the order in which a call goes through it.
+//!
+//! Relies on the files beside it in `upstream`; `Upstream::call` calls it.
+
+mod endpoints;
+
+use std::{
+    sync::{Arc, Weak, atomic::Ordering},
+    time::Instant,
+};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout_at},
+};
+
+use self::endpoints::{Endpoint, Endpoints};
+use super::{
+    Call, Failure, Fault, Reply, UpstreamConfig,
+    breaker::Breaker,
+    discovery::{Discovery, Records},
+    failure::late,
+    headers,
+    health::HealthCheckConfig,
+    random,
+    retry::Retry,
+};
+use crate::{
+    body::Body,
+    coding,
+    error::{Error, ErrorKind},
+    exchange::{Exchange, Upload, within},
+    telemetry::metrics::Metrics,
+};
+
+/// What all users of an upstream share.
+#[derive(Debug)]
+pub struct Service {
+    name: Arc<str>,
+    config: UpstreamConfig,
+    endpoints: ArcSwap<Endpoints>,
+    /// Whether endpoints were looked for already; nothing to wait for when they are listed.
+    is_found: Option<watch::Receiver<bool>>,
+    breaker: Breaker,
+    retry: Retry,
+    metrics: Arc<Metrics>,
+}
+
+/// A call's place among those under way, until the body of its answer has ended.
+#[derive(Debug)]
+pub struct Slot {
+    service: Arc<Service>,
+    endpoint: Arc<Endpoint>,
+}
+
+impl Service {
+    /// A service of this configuration, with the tasks that keep it up to date as long as it is used.
+    ///
+    /// # Errors
+    /// Says what of the configuration cannot be used.
+    pub fn start(name: Arc<str>, config: &UpstreamConfig, metrics: Arc<Metrics>) -> Result<Arc<Self>, String> {
+        let discovery = config.dns.as_ref().map(Discovery::new).transpose()?;
+        let (found, is_found) = watch::channel(false);
+        let service = Arc::new(Self {
+            endpoints: ArcSwap::from_pointee(Endpoints::listed(config)?),
+            is_found: discovery.is_some().then_some(is_found),
+            breaker: Breaker::new(&config.circuit_breaker),
+            retry: Retry::new(&config.retry),
+            config: config.clone(),
+            name,
+            metrics,
+        });
+        service.metrics.upstream_healthy(&service.name, service.endpoints.load().all.len());
+        if let Some(check) = &config.health_check {
+            tokio::spawn(check_health(Arc::downgrade(&service), check.clone()));
+        }
+        if let Some(discovery) = discovery {
+            tokio::spawn(discover(Arc::downgrade(&service), discovery, found));
+        }
+        Ok(service)
+    }
+
+    /// What keeps an exchange's calls on one endpoint, where that is wanted.
+    pub fn key(&self, exchange: &Exchange) -> Option<u64> {
+        self.endpoints.load().balance.key(exchange)
+    }
+
+    /// Breaker, then tries. Every try chooses an endpoint, takes a connection and sends.
+    ///
+    /// # Errors
+    /// One of the `Upstream…` kinds.
+    pub async fn call(self: &Arc<Self>, call: Call, key: Option<u64>) -> Result<Reply, Error> {
+        let started = Instant::now();
+        self.breaker.admit().inspect_err(|error| self.metrics.upstream_error(&self.name, error.kind))?;
+        let result = self.try_all(call, key).await;
+        if let Some(state) = self.breaker.record(is_good(&result)) {
+            self.metrics.circuit_breaker_state(&self.name, state as i64);
+            tracing::info!(upstream = %self.name, ?state, "the circuit breaker changes");
+        }
+        match result {
+            Ok(mut reply) => {
+                self.metrics.upstream_answer(&self.name, reply.status(), started.elapsed());
+                if reply.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    headers::strip_hop_by_hop(reply.headers_mut());
+                }
+                Ok(reply)
+            }
+            Err(failure) => {
+                self.metrics.upstream_error(&self.name, failure.error.kind);
+                Err(failure.error)
+            }
+        }
+    }
+
+    /// A call and its whole answer, at most `limit` bytes.
+    ///
+    /// # Errors
+    /// One of the `Upstream…` kinds.
+    pub async fn fetch(self: Arc<Self>, call: Call, key: Option<u64>, limit: usize) -> Result<http::Response<Bytes>, Error> {
+        let deadline = call.deadline;
+        let (head, body) = self.call(call, key).await?.into_parts();
+        let body = body.collect(limit, ErrorKind::UpstreamTooLarge, ErrorKind::UpstreamInvalid);
+        let body = timeout_at(deadline.into(), body).await.unwrap_or_else(|_| Err(late()))?;
+        let body = coding::decode(&head.headers, body, limit)
+            .map_err(|reason| reason.error(ErrorKind::UpstreamTooLarge, ErrorKind::UpstreamInvalid))?;
+        Ok(http::Response::from_parts(head, body))
+    }
+
+    async fn try_all(self: &Arc<Self>, call: Call, key: Option<u64>) -> Result<Reply, Failure> {
+        let Call { mut request, deadline, upload, is_idempotent, span } = call;
+        let time = (deadline, upload.as_deref());
+        if let Some(span) = &span {
+            span.inject(request.headers_mut());
+        }
+        if let Some(is_found) = self.is_found.clone().filter(|is_found| !*is_found.borrow()) {
+            found(is_found, deadline).await?;
+        }
+        let is_replayable = self.retry.is_possible(is_idempotent);
+        let mut avoid = None;
+        let mut tries = 0;
+        let mut ticket = None;
+        loop {
+            let spare = if is_replayable { replay(&request) } else { None };
+            let endpoints = self.endpoints.load_full();
+            let index = endpoints.choose(key, avoid.as_ref());
+            let result = self.try_one(request, (&endpoints, index), time).await;
+            let outcome = result.as_ref().map(http::Response::status).map_err(|failure| failure.fault);
+            let Some(next) = spare else { return result };
+            let is_stale = tries == 0 && outcome == Err(Fault::Reset { is_reused: true });
+            drop(ticket.take());
+            if !is_stale {
+                let admitted = self.retry.admit(outcome, tries, self.breaker.under_way());
+                if admitted.is_none() {
+                    return result;
+                }
+                // Held until the retry's outcome is there.
+                ticket = admitted;
+                let pause = Retry::pause(tries, random());
+                if Instant::now() + pause >= deadline {
+                    return result;
+                }
+                sleep(pause).await;
+            }
+            (request, avoid, tries) = (next, endpoints.all.get(index).cloned(), tries + 1);
+        }
+    }
+
+    async fn try_one(
+        self: &Arc<Self>,
+        mut request: Request<Body>,
+        (endpoints, index): (&Endpoints, usize),
+        (deadline, upload): (Instant, Option<&Upload>),
+    ) -> Result<Reply, Failure> {
+        let Some(endpoint) = endpoints.all.get(index) else {
+            let error = Error::new(ErrorKind::UpstreamUnavailable, "there is no endpoint");
+            return Err(Failure { fault: Fault::Connect, error });
+        };
+        self.breaker.enter().map_err(|error| Failure { fault: Fault::Overflow, error })?;
+        endpoint.under_way.fetch_add(1, Ordering::Relaxed);
+        let slot = Slot { service: self.clone(), endpoint: endpoint.clone() };
+        endpoint.address(&mut request)?;
+        let until = self.retry.per_try_timeout().map_or(deadline, |limit| deadline.min(Instant::now() + limit));
+        let sent = within(until, upload, endpoint.pool.send(request, Some(slot))).await;
+        let result = sent.unwrap_or_else(|| Err(Failure::late(upload)));
+        if endpoints.health.record(index, is_good(&result)) {
+            let available = endpoints.health.available();
+            self.metrics.upstream_healthy(&self.name, available);
+            tracing::warn!(upstream = %self.name, host = ?endpoint.host, available, "an endpoint is ejected");
+        }
+        result
+    }
+
+    /// Takes what DNS said. Endpoints that were there before keep their connections and what is known of them; those that are
+    /// gone finish what they have begun.
+    fn take(&self, records: &Records) {
+        let before = self.endpoints.load_full();
+        match before.next(&self.config, records) {
+            Ok(Some(next)) => {
+                self.metrics.upstream_healthy(&self.name, next.health.available());
+                tracing::info!(upstream = %self.name, endpoints = next.all.len(), "the endpoints change");
+                self.endpoints.store(Arc::new(next));
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(upstream = %self.name, error, "what DNS says cannot be used"),
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.service.breaker.leave();
+        self.endpoint.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether the endpoint is well, for all that this outcome says.
+fn is_good(result: &Result<Reply, Failure>) -> bool {
+    match result {
+        Ok(reply) => !reply.status().is_server_error(),
+        Err(failure) => matches!(failure.fault, Fault::Request | Fault::Overflow),
+    }
+}
+
+/// Waits until endpoints were looked for.
+async fn found(mut is_found: watch::Receiver<bool>, deadline: Instant) -> Result<(), Failure> {
+    let waiting = timeout_at(deadline.into(), is_found.wait_for(|is_found| *is_found)).await;
+    waiting.map(drop).map_err(|_| Failure { fault: Fault::Timeout, error: late() })
+}
+
+/// Asks DNS over and over, as long as the service is used: when what it said runs out, and sooner after it did not answer.
+async fn discover(service: Weak<Service>, discovery: Discovery, found: watch::Sender<bool>) {
+    let mut failures = 0;
+    while let Some(service) = service.upgrade() {
+        let next = match discovery.resolve().await {
+            Ok(records) => {
+                failures = 0;
+                service.take(&records);
+                records.lifetime
+            }
+            Err(error) => {
+                if failures == 0 {
+                    tracing::warn!(upstream = %service.name, error, "DNS gives no endpoints, the last ones stay");
+                }
+                failures += 1;
+                Discovery::pause(failures)
+            }
+        };
+        found.send_replace(true);
+        drop(service);
+        sleep(next).await;
+    }
+}
+
+/// Checks every endpoint over and over, as long as the service is used.
+async fn check_health(service: Weak<Service>, config: HealthCheckConfig) {
+    /// The part of an interval by which checks of many gateways are spread.
+    const JITTER: f64 = 0.1;
+    while let Some(service) = service.upgrade() {
+        let endpoints = service.endpoints.load_full();
+        let checks = endpoints.all.iter().enumerate().map(|(index, endpoint)| {
+            let (service, config, endpoints) = (&service, &config, &endpoints);
+            async move {
+                let is_success = endpoint.is_healthy(config).await;
+                if let Some(is_healthy) = endpoints.health.check(config, index, is_success) {
+                    tracing::info!(upstream = %service.name, host = ?endpoint.host, is_healthy, "an endpoint's health changes");
+                }
+            }
+        });
+        futures_util::future::join_all(checks).await;
+        service.metrics.upstream_healthy(&service.name, endpoints.health.available());
+        drop(service);
+        let jitter = config.interval.0.mul_f64(JITTER * (random() >> 11) as f64 / (1_u64 << 53) as f64);
+        sleep(config.interval.0 + jitter).await;
+    }
+}
+
+/// A copy of a request whose body is all there.
+fn replay(request: &Request<Body>) -> Option<Request<Body>> {
+    let mut copy = Request::new(request.body().try_clone()?);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    *copy.extensions_mut() = request.extensions().clone();
+    Some(copy)
+}
