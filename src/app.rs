@@ -77,9 +77,11 @@ pub async fn serve(given: Given, announce: impl FnOnce(SocketAddr, &Config)) -> 
     let ears = foundation.observer.clone();
     let flushed = tokio::task::spawn_blocking(move || {
         ears.access_log.iter().for_each(|log| log.flush());
-        ears.tracer.iter().for_each(|tracer| tracer.shutdown());
     });
     let _ = flushed.await;
+    if let Some(tracer) = &foundation.observer.tracer {
+        tracer.shutdown().await;
+    }
     outcome.map_err(|error| Failure::Start(error.to_string()))
 }
 

@@ -27,6 +27,7 @@ use crate::{
     body::Body,
     error::{Error, ErrorKind},
     exchange::Exchange,
+    telemetry::traces::RequestSpan,
     upstream::Call,
 };
 
@@ -124,10 +125,10 @@ fn body(head: &[u8], fetch: &Fetch, variables: &JsonMap, targets: &Targets<'_>) 
 /// Sends a fetch and waits for its whole answer.
 pub async fn send<'a>(exchange: &Exchange, subgraph: &Subgraph, kind: OperationKind, outgoing: Outgoing<'a>) -> Incoming<'a> {
     let started = Instant::now();
-    let span = exchange.span.as_ref().map(|span| {
-        let span = span.call("fetch");
-        span.rename(format!("fetch {}", subgraph.name));
-        span.set("subgraph.name", subgraph.name.to_string());
+    let mut span = exchange.span.as_ref().map(|span| {
+        let mut span = span.call();
+        span.name(format_args!("fetch {}", subgraph.name));
+        span.set("subgraph.name", &*subgraph.name);
         span
     });
     let mut request = Request::new(Body::full(outgoing.body));
@@ -138,10 +139,10 @@ pub async fn send<'a>(exchange: &Exchange, subgraph: &Subgraph, kind: OperationK
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/graphql-response+json, application/json;q=0.9"));
     *request.headers_mut() = headers;
     let deadline = exchange.deadline.min(started + subgraph.timeout);
-    let is_idempotent = kind == OperationKind::Query;
-    let call = Call { request, deadline, upload: None, is_idempotent, span: span.clone() };
+    let trace = span.as_ref().map(RequestSpan::context);
+    let call = Call { request, deadline, upload: None, is_idempotent: kind == OperationKind::Query, trace };
     let reply = subgraph.upstream.fetch(exchange, call, subgraph.max_response_bytes).await.and_then(readable);
-    if let (Some(span), Err(error)) = (&span, &reply) {
+    if let (Some(span), Err(error)) = (&mut span, &reply) {
         span.fail(error.kind.code());
     }
     Incoming { id: outgoing.id, targets: outgoing.targets, reply, time: started.elapsed() }

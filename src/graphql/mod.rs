@@ -38,6 +38,7 @@ use crate::{
     error::{Error, ErrorKind},
     exchange::{Exchange, OperationFacts, Planning},
     execute::{self, Subgraph, errors::Service, types::TypeNames},
+    telemetry::traces::RequestSpan,
 };
 use deduplicate::{Deduplicate, Key};
 use demand_control::DemandControl;
@@ -267,9 +268,10 @@ impl Engine {
         denied: Vec<RequirementId>,
     ) -> Result<Arc<plans::Ready>, Error> {
         let started = Instant::now();
-        let span = exchange.span.as_ref().map(|span| span.child("plan"));
+        let span = exchange.span.as_ref().map(RequestSpan::child);
         let planned = self.plans.get(operation, denied, &exchange.id).await;
-        if let Some(span) = span {
+        if let Some(mut span) = span {
+            span.name(format_args!("plan"));
             match &planned {
                 Ok((_, is_cached)) => span.set("plan.cached", *is_cached),
                 Err(error) => span.fail(error.kind.code()),

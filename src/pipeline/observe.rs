@@ -5,8 +5,7 @@
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
-use opentelemetry::{StringValue, Value};
+use http::StatusCode;
 
 use super::access_log::{AccessLog, Outcome};
 use crate::{
@@ -42,7 +41,7 @@ pub struct Observed {
 impl Observer {
     /// Begins to observe an exchange; starts its span.
     pub fn begin(self: &Arc<Self>, mut exchange: Exchange) -> Observed {
-        exchange.span = self.tracer.as_ref().map(|tracer| tracer.start("request", &exchange.headers));
+        exchange.span = self.tracer.as_ref().map(|tracer| tracer.start(&exchange.headers));
         Observed { exchange, observer: self.clone(), outcome: None, _active: self.metrics.request() }
     }
 }
@@ -79,8 +78,9 @@ impl Observed {
         if let Some(is_cached) = exchange.is_document_cached {
             metrics.cache("document", is_cached);
         }
-        if let Some(span) = &exchange.span {
-            describe(span, exchange, status, error);
+        if let Some(mut span) = self.exchange.span.take() {
+            describe(&mut span, &self.exchange, status, error);
+            self.exchange.span = Some(span);
         }
     }
 }
@@ -102,39 +102,28 @@ fn client_left() -> StatusCode {
 }
 
 /// The attributes of OpenTelemetry's HTTP conventions, and the shorter ones that gateways' dashboards look for.
-fn describe(span: &RequestSpan, exchange: &Exchange, status: StatusCode, error: Option<ErrorKind>) {
-    let method = method(&exchange.method);
-    let operation = exchange.operation.as_ref().and_then(|operation| Some((operation.kind, operation.name.as_ref()?)));
-    span.rename(match operation {
-        Some((kind, name)) => format!("{} {} {kind} {name}", method.as_str(), exchange.route),
-        None => format!("{} {}", method.as_str(), exchange.route),
-    });
-    let status_code = Value::from(i64::from(status.as_u16()));
-    let facts = [
-        ("http.request.method", method.clone().into()),
-        ("http.method", method.into()),
-        ("http.url", exchange.uri.path().to_owned().into()),
-        ("http.route", exchange.route.clone().into()),
-        ("http.response.status_code", status_code.clone()),
-        ("http.status_code", status_code),
-    ];
-    let consumer = exchange.identity.as_ref().map(|identity| ("consumer", identity.subject.clone().into()));
-    let operation = exchange.operation.iter().flat_map(|operation| {
-        let name = operation.name.clone().unwrap_or_default();
-        [("graphql.operation.type", operation.kind.into()), ("graphql.operation.name", name.into())]
-    });
-    span.set_all(facts.into_iter().chain(consumer).chain(operation));
+fn describe(span: &mut RequestSpan, exchange: &Exchange, status: StatusCode, error: Option<ErrorKind>) {
+    let (method, route) = (exchange.method.as_str(), &*exchange.route);
+    let status_code = i64::from(status.as_u16());
+    match exchange.operation.as_ref().map(|operation| (operation.kind, operation.name.as_deref())) {
+        Some((kind, Some(name))) => span.name(format_args!("{method} {route} {kind} {name}")),
+        _ => span.name(format_args!("{method} {route}")),
+    }
+    span.set("http.request.method", method);
+    span.set("http.method", method);
+    span.set("http.url", exchange.uri.path());
+    span.set("http.route", route);
+    span.set("http.response.status_code", status_code);
+    span.set("http.status_code", status_code);
+    if let Some(identity) = &exchange.identity {
+        span.set("consumer", &*identity.subject);
+    }
+    if let Some(operation) = &exchange.operation {
+        span.set("graphql.operation.type", operation.kind);
+        span.set("graphql.operation.name", operation.name.as_deref().unwrap_or_default());
+    }
     if let Some(kind) = error.filter(|_| status.is_server_error()) {
         span.fail(kind.code());
-    }
-}
-
-/// A method without copying it, for those that are usual.
-fn method(method: &Method) -> StringValue {
-    match *method {
-        Method::GET => "GET".into(),
-        Method::POST => "POST".into(),
-        _ => method.to_string().into(),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     body::Body,
     error::{Error, ErrorKind},
     exchange::Exchange,
+    telemetry::traces::RequestSpan,
     upstream::{Call, Upstream},
 };
 
@@ -57,13 +58,16 @@ impl Proxy {
         *request.method_mut() = exchange.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = rewrite::request_headers(exchange, prefix);
-        let span = exchange.span.as_ref().map(|span| span.call("upstream"));
+        let mut span = exchange.span.as_ref().map(RequestSpan::call);
         let is_idempotent = exchange.method.is_idempotent() && exchange.method != Method::TRACE;
         let (deadline, upload) = (exchange.deadline, exchange.upload.clone());
-        let call = Call { request, deadline, upload, is_idempotent, span };
+        let call = Call { request, deadline, upload, is_idempotent, trace: span.as_ref().map(RequestSpan::context) };
         let started = Instant::now();
         let result = upstream.call(exchange, call).await;
         exchange.upstream_time = started.elapsed();
+        if let Some(span) = &mut span {
+            describe(span, upstream, &result);
+        }
         let mut response = result?;
         upstream.apply_to_response(response.headers_mut());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -103,6 +107,15 @@ fn switch(exchange: &mut Exchange, response: &mut Response<Body>) -> Result<(), 
     headers.remove(header::CONTENT_LENGTH);
     tokio::spawn(tunnel::join(client, upstream));
     Ok(())
+}
+
+/// What the span of a call says.
+fn describe(span: &mut RequestSpan, upstream: &Upstream, result: &Result<Response<Body>, Error>) {
+    span.name(format_args!("upstream {}", upstream.name()));
+    match result {
+        Ok(response) => span.set("http.response.status_code", i64::from(response.status().as_u16())),
+        Err(error) => span.fail(error.kind.code()),
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub mod logs;
 pub mod metrics;
+mod otlp;
 pub mod traces;
 
 use std::net::SocketAddr;

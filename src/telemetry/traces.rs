@@ -1,28 +1,26 @@
 //! Spans of an exchange, exported over OTLP, with W3C trace context in and out.
 //!
-//! Off costs nothing: no tracer is made and no exchange has a span. Spec: <https://www.w3.org/TR/trace-context/>
+//! Off costs nothing: no tracer is made and no exchange has a span. On, a span is a message that fills (`otlp`): no lock is taken
+//! and nothing is looked up until it ends. Spec: <https://www.w3.org/TR/trace-context/>
 
-use std::time::Duration;
+use std::{
+    fmt,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    sync::Arc,
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::{
-    Context, KeyValue, Value,
-    propagation::{Extractor, Injector, TextMapPropagator},
-    trace::{SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _},
-};
-use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
-use opentelemetry_sdk::{
-    Resource,
-    propagation::TraceContextPropagator,
-    trace::{self as sdk, SdkTracer, SdkTracerProvider},
+
+use super::{
+    Sampler, TracingConfig,
+    otlp::{Exporter, Kind, Queue, Record, Value},
 };
 
-use super::{OtlpConfig, Sampler, TracingConfig};
-
-/// Facts that are stated of an exchange, about.
-const MAX_FACTS: usize = 12;
-/// How long one export may take.
-const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+/// `00-{32 digits}-{16 digits}-{2 digits}`
+const TRACEPARENT_LENGTH: usize = 55;
+const HEXADECIMAL: &[u8; 16] = b"0123456789abcdef";
 
 /// A protocol of OTLP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -37,135 +35,205 @@ pub enum Transport {
 /// Starts spans and exports those that ended.
 #[derive(Debug)]
 pub struct Tracer {
-    provider: SdkTracerProvider,
-    tracer: SdkTracer,
+    sampler: Sampler,
+    queue: Arc<Queue>,
+    exporter: Exporter,
 }
 
 impl Tracer {
     /// The tracer of this configuration; none when it sends spans nowhere. It must be made inside a Tokio runtime.
     ///
     /// # Errors
-    /// The endpoint is not a URL, or the exporter cannot be made.
+    /// The endpoint is not a URL, or no client for it can be made.
     pub fn new(config: &TracingConfig) -> Result<Option<Self>, String> {
-        let OtlpConfig { enabled, endpoint, protocol } = &config.otlp;
-        if !enabled {
+        if !config.otlp.enabled {
             return Ok(None);
         }
-        let builder = SpanExporter::builder();
-        let exporter = match protocol {
-            Transport::Grpc => builder.with_tonic().with_endpoint(endpoint).with_timeout(EXPORT_TIMEOUT).build(),
-            Transport::Http => {
-                let endpoint = format!("{}/v1/traces", endpoint.trim_end_matches('/').trim_end_matches("/v1/traces"));
-                builder.with_http().with_endpoint(endpoint).with_timeout(EXPORT_TIMEOUT).build()
-            }
-        };
-        let exporter = exporter.map_err(|error| format!("the OTLP exporter for {endpoint} cannot be made: {error}"))?;
-        let sampler = match config.sampler {
-            Sampler::AlwaysOn => sdk::Sampler::AlwaysOn,
-            Sampler::AlwaysOff => sdk::Sampler::AlwaysOff,
-            Sampler::Ratio(share) => sdk::Sampler::TraceIdRatioBased(share),
-        };
-        let provider = SdkTracerProvider::builder()
-            .with_batch_exporter(exporter)
-            .with_sampler(sdk::Sampler::ParentBased(Box::new(sampler)))
-            .with_resource(Resource::builder().with_service_name("supergate").build())
-            .build();
-        let tracer = provider.tracer("supergate");
-        Ok(Some(Self { provider, tracer }))
+        let queue = Arc::new(Queue::default());
+        let exporter = Exporter::start(&config.otlp, queue.clone())?;
+        Ok(Some(Self { sampler: config.sampler, queue, exporter }))
     }
 
     /// Starts the span of an exchange, as a child of the span that the request's headers name.
-    pub fn start(&self, name: &'static str, headers: &HeaderMap) -> RequestSpan {
-        let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers));
-        let builder = self.tracer.span_builder(name).with_kind(SpanKind::Server).with_attributes(Vec::with_capacity(MAX_FACTS));
-        let span = builder.start_with_context(&self.tracer, &parent);
-        RequestSpan { context: parent.with_span(span), tracer: self.tracer.clone() }
+    pub fn start(&self, headers: &HeaderMap) -> RequestSpan {
+        let context = match TraceContext::of(headers) {
+            Some(caller) => caller,
+            None => TraceContext::root(self.sampler),
+        };
+        RequestSpan::under(&context, Kind::Server, &self.queue)
     }
 
-    /// Exports what is left. Blocks for at most the export's timeout.
-    pub fn shutdown(&self) {
-        if let Err(error) = self.provider.shutdown_with_timeout(EXPORT_TIMEOUT) {
-            tracing::warn!(%error, "some spans could not be exported");
+    /// Exports what is left; gives up after five seconds.
+    pub async fn shutdown(&self) {
+        self.exporter.shutdown().await;
+    }
+}
+
+/// Where in which trace a span is: what a callee is told.
+#[derive(Clone, Debug)]
+pub struct TraceContext {
+    trace: [u8; 16],
+    /// The span; zero where the trace has none yet.
+    span: u64,
+    is_sampled: bool,
+    /// What the caller's tracing system said of the trace.
+    state: Option<HeaderValue>,
+}
+
+impl TraceContext {
+    /// A trace that begins here.
+    fn root(sampler: Sampler) -> Self {
+        let (high, low) = (random(), random());
+        let is_sampled = match sampler {
+            Sampler::AlwaysOn => true,
+            Sampler::AlwaysOff => false,
+            // The lower half decides, as in OpenTelemetry's TraceIdRatioBased.
+            Sampler::Ratio(share) => (low as f64) < share * u64::MAX as f64,
+        };
+        let trace = ((u128::from(high) << 64 | u128::from(low)) | 1).to_be_bytes();
+        Self { trace, span: 0, is_sampled, state: None }
+    }
+
+    /// The caller's place, if it says one that is valid.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let mut parents = headers.get_all(TRACEPARENT).into_iter();
+        let (parent, None) = (parents.next()?.as_bytes(), parents.next()) else { return None };
+        let (known, more) = parent.split_at_checked(TRACEPARENT_LENGTH)?;
+        let version = number(known.get(..2)?)?;
+        let is_version =
+            version != 0xff && if version == 0 { more.is_empty() } else { more.first().is_none_or(|&it| it == b'-') };
+        let are_parts = [2, 35, 52].iter().all(|&at| known.get(at) == Some(&b'-'));
+        let trace = number(known.get(3..35)?)?;
+        let span = number(known.get(36..52)?)? as u64;
+        let flags = number(known.get(53..)?)?;
+        let is_valid = is_version && are_parts && trace != 0 && span != 0;
+        is_valid.then(|| Self { trace: trace.to_be_bytes(), span, is_sampled: flags & 1 == 1, state: state(headers) })
+    }
+
+    /// Writes `traceparent` (and `tracestate`) so that the callee's spans become children of this one.
+    pub fn inject(&self, headers: &mut HeaderMap) {
+        let mut text = *b"00-................................-................-0.";
+        write(text.get_mut(3..35), &self.trace);
+        write(text.get_mut(36..52), &self.span.to_be_bytes());
+        if let Some(flags) = text.last_mut() {
+            *flags = if self.is_sampled { b'1' } else { b'0' };
+        }
+        if let Ok(value) = HeaderValue::from_bytes(&text) {
+            headers.insert(TRACEPARENT, value);
+        }
+        match &self.state {
+            Some(state) => drop(headers.insert(TRACESTATE, state.clone())),
+            None => drop(headers.remove(TRACESTATE)),
         }
     }
 }
 
-/// A span that ends when its last clone is dropped; children nest under it.
-#[derive(Clone, Debug)]
+/// The state of the caller's trace; several headers are one list.
+fn state(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut all = headers.get_all(TRACESTATE).into_iter();
+    let first = all.next()?;
+    let mut list = first.as_bytes().to_vec();
+    for more in all {
+        list.push(b',');
+        list.extend(more.as_bytes());
+    }
+    HeaderValue::from_bytes(&list).ok().filter(|state| !state.is_empty() && state.to_str().is_ok())
+}
+
+/// A hexadecimal number in lower case.
+fn number(digits: &[u8]) -> Option<u128> {
+    digits.iter().try_fold(0, |number, digit| match digit {
+        b'0'..=b'9' => Some(number << 4 | u128::from(digit - b'0')),
+        b'a'..=b'f' => Some(number << 4 | u128::from(digit - b'a' + 10)),
+        _ => None,
+    })
+}
+
+/// Writes bytes as hexadecimal digits over `place`.
+fn write(place: Option<&mut [u8]>, bytes: &[u8]) {
+    let digit = |value: u8| HEXADECIMAL.get(usize::from(value & 15)).copied().unwrap_or_default();
+    for (pair, byte) in place.unwrap_or_default().chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(*byte)]);
+    }
+}
+
+/// A number that differs each time; to tell things apart, not for secrets.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// A span that ends when it is dropped; children nest under it.
+#[derive(Debug)]
 pub struct RequestSpan {
-    context: Context,
-    tracer: SdkTracer,
+    context: TraceContext,
+    queue: Arc<Queue>,
+    /// What will be exported, if it is sampled.
+    record: Option<Record>,
 }
 
 impl RequestSpan {
     /// A span of our own work under this one.
     #[must_use]
-    pub fn child(&self, name: &'static str) -> Self {
-        self.under(name, SpanKind::Internal)
+    pub fn child(&self) -> Self {
+        Self::under(&self.context, Kind::Internal, &self.queue)
     }
 
     /// The span of a call that we make.
     #[must_use]
-    pub fn call(&self, name: &'static str) -> Self {
-        self.under(name, SpanKind::Client)
+    pub fn call(&self) -> Self {
+        Self::under(&self.context, Kind::Client, &self.queue)
     }
 
-    fn under(&self, name: &'static str, kind: SpanKind) -> Self {
-        let span = self.tracer.span_builder(name).with_kind(kind).start_with_context(&self.tracer, &self.context);
-        Self { context: self.context.with_span(span), tracer: self.tracer.clone() }
+    fn under(parent: &TraceContext, kind: Kind, queue: &Arc<Queue>) -> Self {
+        let context = TraceContext { span: random() | 1, ..parent.clone() };
+        let record = parent.is_sampled.then(|| {
+            let mut record = Record::new(kind, context.trace, context.span, parent.span);
+            if let Some(state) = context.state.as_ref().and_then(|state| state.to_str().ok()) {
+                record.state(state);
+            }
+            record
+        });
+        Self { context, queue: queue.clone(), record }
     }
 
-    /// Gives the span a more telling name.
-    pub fn rename(&self, name: String) {
-        self.context.span().update_name(name);
+    /// Names the span. The first name stays.
+    pub fn name(&mut self, name: fmt::Arguments<'_>) {
+        if let Some(record) = &mut self.record {
+            record.name(name);
+        }
     }
 
     /// States a fact about the work.
-    pub fn set(&self, key: &'static str, value: impl Into<Value>) {
-        self.context.span().set_attribute(KeyValue::new(key, value));
-    }
-
-    /// States several facts at once.
-    pub fn set_all(&self, facts: impl IntoIterator<Item = (&'static str, Value)>) {
-        self.context.span().set_attributes(facts.into_iter().map(|(key, value)| KeyValue::new(key, value)));
+    pub fn set<'a>(&mut self, key: &'static str, value: impl Into<Value<'a>>) {
+        if let Some(record) = &mut self.record {
+            record.set(key, value);
+        }
     }
 
     /// Marks the work as failed, with the error's public code.
-    pub fn fail(&self, code: &'static str) {
-        self.context.span().set_status(Status::error(code));
+    pub fn fail(&mut self, code: &'static str) {
+        if let Some(record) = &mut self.record {
+            record.fail(code);
+        }
     }
 
-    /// The trace's id, for logs.
+    /// What a callee is told.
+    pub fn context(&self) -> TraceContext {
+        self.context.clone()
+    }
+
+    /// The trace's id in hexadecimal, for logs.
     pub fn trace_id(&self) -> String {
-        self.context.span().span_context().trace_id().to_string()
-    }
-
-    /// Writes `traceparent` (and `tracestate`) so that the callee's spans become children of this one.
-    pub fn inject(&self, headers: &mut HeaderMap) {
-        TraceContextPropagator::new().inject_context(&self.context, &mut HeadersMut(headers));
+        let mut digits = vec![0; 32];
+        write(Some(&mut digits), &self.context.trace);
+        String::from_utf8(digits).unwrap_or_default()
     }
 }
 
-struct Headers<'a>(&'a HeaderMap);
-
-impl Extractor for Headers<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(HeaderName::as_str).collect()
-    }
-}
-
-struct HeadersMut<'a>(&'a mut HeaderMap);
-
-impl Injector for HeadersMut<'_> {
-    fn set(&mut self, key: &str, value: String) {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value))
-            && !value.is_empty()
-        {
-            self.0.insert(name, value);
+impl Drop for RequestSpan {
+    fn drop(&mut self) {
+        if let Some(record) = self.record.take() {
+            self.queue.push(record);
         }
     }
 }
@@ -175,44 +243,80 @@ impl Injector for HeadersMut<'_> {
 mod tests {
     use super::*;
 
-    /// A tracer without an exporter.
-    fn tracer() -> Tracer {
-        let provider = SdkTracerProvider::builder().with_sampler(sdk::Sampler::AlwaysOn).build();
-        let tracer = provider.tracer("test");
-        Tracer { provider, tracer }
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+    fn headers(fields: &[(&'static str, String)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
     }
 
-    fn injected(span: &RequestSpan) -> String {
+    fn start(headers: &HeaderMap) -> RequestSpan {
+        let context = TraceContext::of(headers).unwrap_or_else(|| TraceContext::root(Sampler::AlwaysOn));
+        RequestSpan::under(&context, Kind::Server, &Arc::default())
+    }
+
+    fn injected(span: &RequestSpan) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        span.inject(&mut headers);
-        headers.get("traceparent").unwrap().to_str().unwrap().to_owned()
+        span.context().inject(&mut headers);
+        headers
+    }
+
+    fn traceparent(span: &RequestSpan) -> String {
+        injected(span).get(TRACEPARENT).unwrap().to_str().unwrap().to_owned()
     }
 
     #[test]
     fn a_valid_parent_is_continued_and_an_invalid_one_is_not() {
-        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
         for (parent, is_continued) in [
-            (format!("00-{trace}-00f067aa0ba902b7-01"), true),
-            (format!("cc-{trace}-00f067aa0ba902b7-01-future"), true),
-            (format!("ff-{trace}-00f067aa0ba902b7-01"), false),
-            (format!("00-{trace}-0000000000000000-01"), false),
+            (format!("00-{TRACE}-00f067aa0ba902b7-01"), true),
+            (format!("cc-{TRACE}-00f067aa0ba902b7-01-future"), true),
+            (format!("cc-{TRACE}-00f067aa0ba902b7-01future"), false),
+            (format!("00-{TRACE}-00f067aa0ba902b7-01-more"), false),
+            (format!("ff-{TRACE}-00f067aa0ba902b7-01"), false),
+            (format!("00-{TRACE}-0000000000000000-01"), false),
             ("00-00000000000000000000000000000000-00f067aa0ba902b7-01".to_owned(), false),
-            (format!("00-{}-00f067aa0ba902b7-01", trace.to_uppercase()), false),
+            (format!("00-{}-00f067aa0ba902b7-01", TRACE.to_uppercase()), false),
+            (format!("00_{TRACE}-00f067aa0ba902b7-01"), false),
             ("garbage".to_owned(), false),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert("traceparent", parent.parse().unwrap());
-            let span = tracer().start("request", &headers);
-            assert_eq!(span.trace_id() == trace, is_continued, "{parent}");
+            let span = start(&headers(&[("traceparent", parent.clone())]));
+            assert_eq!(span.trace_id() == TRACE, is_continued, "{parent}");
         }
+        let twice = ("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"));
+        assert_ne!(start(&headers(&[twice.clone(), twice])).trace_id(), TRACE);
+    }
+
+    #[test]
+    fn a_trace_that_its_caller_does_not_sample_is_handed_on_and_not_recorded() {
+        let span = start(&headers(&[("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-00"))]));
+        assert!(span.record.is_none() && span.call().record.is_none());
+        assert!(traceparent(&span).starts_with(&format!("00-{TRACE}-")) && traceparent(&span).ends_with("-00"));
+    }
+
+    #[test]
+    fn the_state_of_a_trace_is_handed_on_as_one_list() {
+        let parent = ("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"));
+        let given = headers(&[parent, ("tracestate", "a=1".to_owned()), ("tracestate", "b=2".to_owned())]);
+        assert_eq!(injected(&start(&given).call()).get(TRACESTATE).unwrap(), "a=1,b=2");
+        assert!(injected(&start(&headers(&[("tracestate", "a=1".to_owned())]))).get(TRACESTATE).is_none());
     }
 
     #[test]
     fn children_share_the_trace_and_not_the_span() {
-        let request = tracer().start("request", &HeaderMap::new());
-        let fetch = request.call("fetch");
-        let (request, fetch) = (injected(&request), injected(&fetch));
-        assert_eq!(request[3..35], fetch[3..35]);
+        let request = start(&HeaderMap::new());
+        let (request, fetch) = (traceparent(&request), traceparent(&request.call()));
+        assert_eq!(request[..36], fetch[..36]);
         assert_ne!(request[36..52], fetch[36..52]);
+        assert_eq!((request.len(), &request[52..]), (TRACEPARENT_LENGTH, "-01"));
+    }
+
+    #[test]
+    fn a_sampler_takes_its_share() {
+        let taken = |sampler| (0..4_000).filter(|_| TraceContext::root(sampler).is_sampled).count();
+        assert_eq!((taken(Sampler::AlwaysOn), taken(Sampler::AlwaysOff)), (4_000, 0));
+        assert!((800..1_200).contains(&taken(Sampler::Ratio(0.25))));
     }
 }

@@ -45,7 +45,7 @@ use crate::{
     coding::Encoding,
     error::Error,
     exchange::{Exchange, Upload},
-    telemetry::{metrics::Metrics, traces::RequestSpan},
+    telemetry::{metrics::Metrics, traces::TraceContext},
     units::Span,
 };
 
@@ -105,7 +105,7 @@ pub struct Call {
     /// Whether it may be sent twice.
     pub is_idempotent: bool,
     /// The span under which the call is traced.
-    pub span: Option<RequestSpan>,
+    pub trace: Option<TraceContext>,
 }
 
 /// The answer to a call; its body may still be arriving.

@@ -130,10 +130,10 @@ impl Service {
     }
 
     async fn try_all(self: &Arc<Self>, call: Call, key: Option<u64>) -> Result<Reply, Failure> {
-        let Call { mut request, deadline, upload, is_idempotent, span } = call;
+        let Call { mut request, deadline, upload, is_idempotent, trace } = call;
         let time = (deadline, upload.as_deref());
-        if let Some(span) = &span {
-            span.inject(request.headers_mut());
+        if let Some(trace) = &trace {
+            trace.inject(request.headers_mut());
         }
         if let Some(is_found) = self.is_found.clone().filter(|is_found| !*is_found.borrow()) {
             found(is_found, deadline).await?;

@@ -1,0 +1,289 @@
+//! The protobuf messages of OTLP: a span as it fills, and the request that carries many.
+//!
+//! A message may hold its fields in any order, so a span is written as its facts come in and needs no tree.
+//! Relied on by `otlp`. Spec: <https://protobuf.dev/programming-guides/encoding/>
+
+use std::{
+    fmt::{self, Write as _},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// The longest text of a span; the rest is cut off.
+pub const LONGEST_TEXT: usize = 4_096;
+/// Room for a span with usual facts.
+pub const LONGEST_USUAL: usize = 512;
+
+/// The wire types in use.
+const VARINT: u8 = 0;
+const FIXED64: u8 = 1;
+const BYTES: u8 = 2;
+const FIXED32: u8 = 5;
+/// `Status.code`: an error.
+const STATUS_ERROR: u64 = 2;
+
+/// Whose work a span is, by its number in OTLP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Our own.
+    Internal = 1,
+    /// A request that we answer.
+    Server = 2,
+    /// A request that we make.
+    Client = 3,
+}
+
+/// The value of a fact.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    /// Text, of which [`LONGEST_TEXT`] bytes are kept.
+    Text(&'a str),
+    /// A number.
+    Number(i64),
+    /// Yes or no.
+    Bool(bool),
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<bool> for Value<'_> {
+    fn from(is: bool) -> Self {
+        Self::Bool(is)
+    }
+}
+
+/// A span that has begun: its message so far.
+#[derive(Debug)]
+pub struct Record {
+    message: Vec<u8>,
+    is_named: bool,
+}
+
+impl Record {
+    /// A span that begins now. A `parent` of zero is none.
+    pub fn new(kind: Kind, trace: [u8; 16], id: u64, parent: u64) -> Self {
+        let mut message = Vec::with_capacity(LONGEST_USUAL);
+        bytes(&mut message, 1, &trace);
+        bytes(&mut message, 2, &id.to_be_bytes());
+        if parent != 0 {
+            bytes(&mut message, 4, &parent.to_be_bytes());
+        }
+        number(&mut message, 6, kind as u64);
+        time(&mut message, 7);
+        Self { message, is_named: false }
+    }
+
+    /// Names the span; the first name stays.
+    pub fn name(&mut self, name: fmt::Arguments<'_>) {
+        if !std::mem::replace(&mut self.is_named, true) {
+            formatted(&mut self.message, 5, name);
+        }
+    }
+
+    /// Hands on what the caller's tracing system said of the trace.
+    pub fn state(&mut self, state: &str) {
+        bytes(&mut self.message, 3, shortened(state).as_bytes());
+    }
+
+    /// States a fact.
+    pub fn set<'a>(&mut self, key: &str, value: impl Into<Value<'a>>) {
+        attribute(&mut self.message, 9, key, value.into());
+    }
+
+    /// Marks the work as failed.
+    pub fn fail(&mut self, code: &str) {
+        let code = shortened(code);
+        tag(&mut self.message, 15, BYTES);
+        varint(&mut self.message, field_size(code.len()) + 2);
+        bytes(&mut self.message, 2, code.as_bytes());
+        number(&mut self.message, 3, STATUS_ERROR);
+    }
+
+    /// Ends the span now and appends it to others.
+    pub fn end(mut self, siblings: &mut Vec<u8>) {
+        time(&mut self.message, 8);
+        // Sampled; and what is known of the parent is not said.
+        tag(&mut self.message, 16, FIXED32);
+        self.message.extend(1_u32.to_le_bytes());
+        bytes(siblings, 2, &self.message);
+    }
+}
+
+/// What precedes the spans in an export request: the request, its resource with `facts` and its scope, each with its size. The
+/// spans follow to the end.
+pub fn envelope(facts: &[(String, String)], spans: usize) -> Vec<u8> {
+    let mut resource = Vec::new();
+    for (key, value) in facts {
+        attribute(&mut resource, 1, key, Value::Text(value));
+    }
+    let mut scope = Vec::new();
+    bytes(&mut scope, 1, b"supergate");
+    bytes(&mut scope, 2, env!("CARGO_PKG_VERSION").as_bytes());
+
+    let of_scope = field_size(scope.len()) + spans;
+    let of_resource = field_size(resource.len()) + field_size(of_scope);
+    let mut request = Vec::with_capacity(resource.len() + scope.len() + 32);
+    tag(&mut request, 1, BYTES);
+    varint(&mut request, of_resource);
+    bytes(&mut request, 1, &resource);
+    tag(&mut request, 2, BYTES);
+    varint(&mut request, of_scope);
+    bytes(&mut request, 1, &scope);
+    request
+}
+
+/// The size of a field of bytes whose number is below 16.
+fn field_size(length: usize) -> usize {
+    1 + varint_size(length) + length
+}
+
+fn varint_size(value: usize) -> usize {
+    let bits = usize::BITS - (value | 1).leading_zeros();
+    bits.div_ceil(7) as usize
+}
+
+fn tag(out: &mut Vec<u8>, field: u32, wire: u8) {
+    varint(out, (field << 3) as usize | usize::from(wire));
+}
+
+fn varint(out: &mut Vec<u8>, mut value: usize) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn bytes(out: &mut Vec<u8>, field: u32, value: &[u8]) {
+    tag(out, field, BYTES);
+    varint(out, value.len());
+    out.extend_from_slice(value);
+}
+
+fn number(out: &mut Vec<u8>, field: u32, value: u64) {
+    tag(out, field, VARINT);
+    varint(out, value as usize);
+}
+
+/// The time of day, in nanoseconds since 1970.
+fn time(out: &mut Vec<u8>, field: u32) {
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+    tag(out, field, FIXED64);
+    out.extend_from_slice(&nanos.to_le_bytes());
+}
+
+fn attribute(out: &mut Vec<u8>, field: u32, key: &str, value: Value<'_>) {
+    let size = match value {
+        Value::Text(text) => field_size(shortened(text).len()),
+        Value::Number(number) => 1 + varint_size(number as usize),
+        Value::Bool(_) => 2,
+    };
+    tag(out, field, BYTES);
+    varint(out, field_size(key.len()) + field_size(size));
+    bytes(out, 1, key.as_bytes());
+    tag(out, 2, BYTES);
+    varint(out, size);
+    match value {
+        Value::Text(text) => bytes(out, 1, shortened(text).as_bytes()),
+        Value::Bool(is) => number(out, 2, u64::from(is)),
+        Value::Number(value) => number(out, 3, value as u64),
+    }
+}
+
+/// Text whose length is known only once it is written: two bytes are kept for it.
+fn formatted(out: &mut Vec<u8>, field: u32, text: fmt::Arguments<'_>) {
+    struct Tail<'a>(&'a mut Vec<u8>, usize);
+    impl fmt::Write for Tail<'_> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let room = LONGEST_TEXT - (self.0.len() - self.1).min(LONGEST_TEXT);
+            self.0.extend_from_slice(text.get(..text.floor_char_boundary(room)).unwrap_or_default().as_bytes());
+            Ok(())
+        }
+    }
+    tag(out, field, BYTES);
+    let start = out.len() + 2;
+    out.extend([0, 0]);
+    let _ = Tail(out, start).write_fmt(text);
+    let length = out.len() - start;
+    if let Some([low, high]) = out.get_mut(start - 2..start) {
+        (*low, *high) = (length as u8 | 0x80, (length >> 7) as u8);
+    }
+}
+
+fn shortened(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(LONGEST_TEXT)).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+mod tests {
+    use opentelemetry_proto::tonic::{
+        collector::trace::v1::ExportTraceServiceRequest,
+        common::v1::{KeyValue, any_value::Value as Any},
+    };
+    use prost::Message as _;
+
+    use super::*;
+
+    fn value(facts: &[KeyValue], key: &str) -> Option<Any> {
+        facts.iter().find(|fact| fact.key == key)?.value.clone()?.value
+    }
+
+    #[test]
+    fn what_is_written_is_what_the_official_messages_read() {
+        let mut first = Record::new(Kind::Server, [7; 16], 0x0102, 0);
+        let long = "é".repeat(LONGEST_TEXT);
+        first.name(format_args!("{} {long}", "GET"));
+        first.name(format_args!("second"));
+        first.state("vendor=1");
+        first.set("text", long.as_str());
+        first.set("number", 200_i64);
+        first.set("negative", -3_i64);
+        first.set("yes", true);
+        first.set("no", false);
+        first.set("empty", "");
+        first.fail("CODE");
+        let mut second = Record::new(Kind::Client, [8; 16], 3, 4);
+        second.name(format_args!("fetch"));
+        let mut spans = Vec::new();
+        first.end(&mut spans);
+        second.end(&mut spans);
+        let mut request = envelope(&[("service.name".to_owned(), "s".to_owned())], spans.len());
+        request.extend(&spans);
+
+        let request = ExportTraceServiceRequest::decode(request.as_slice()).unwrap();
+        let [resource] = request.resource_spans.try_into().unwrap();
+        assert_eq!(value(&resource.resource.unwrap().attributes, "service.name"), Some(Any::StringValue("s".to_owned())));
+        let [scope] = resource.scope_spans.try_into().unwrap();
+        assert_eq!(scope.scope.unwrap().name, "supergate");
+        let [first, second] = scope.spans.try_into().unwrap();
+        assert_eq!(
+            (first.trace_id.as_slice(), first.span_id.as_slice()),
+            ([7; 16].as_slice(), 0x0102_u64.to_be_bytes().as_slice())
+        );
+        assert!(first.parent_span_id.is_empty() && first.name.starts_with("GET éé"));
+        assert!(first.name.len() <= LONGEST_TEXT && first.name.len() > LONGEST_TEXT - 3);
+        assert_eq!((first.kind, first.trace_state.as_str(), first.flags), (2, "vendor=1", 1));
+        let facts = &first.attributes;
+        assert_eq!(value(facts, "text"), Some(Any::StringValue("é".repeat(LONGEST_TEXT / 2))));
+        assert_eq!(value(facts, "number"), Some(Any::IntValue(200)));
+        assert_eq!(value(facts, "negative"), Some(Any::IntValue(-3)));
+        assert_eq!(value(facts, "yes"), Some(Any::BoolValue(true)));
+        assert_eq!(value(facts, "no"), Some(Any::BoolValue(false)));
+        assert_eq!(value(facts, "empty"), Some(Any::StringValue(String::new())));
+        let status = first.status.unwrap();
+        assert_eq!((status.code, status.message.as_str()), (2, "CODE"));
+        assert!(first.start_time_unix_nano > 1_700_000_000_000_000_000 && first.end_time_unix_nano >= first.start_time_unix_nano);
+        assert_eq!((second.parent_span_id.as_slice(), second.name.as_str()), (4_u64.to_be_bytes().as_slice(), "fetch"));
+        assert!(second.status.is_none());
+    }
+}
