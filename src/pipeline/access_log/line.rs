@@ -1,0 +1,175 @@
+//! How an exchange looks in the access log.
+//!
+//! A line is made for every exchange, so numbers and times are written digit by digit: the general formatting of a timestamp and
+//! of two durations costs more than all the rest of a line. Relied on by `access_log`.
+
+use std::{
+    fmt::Display,
+    io::Write as _,
+    time::{Duration, SystemTime},
+};
+
+use time::OffsetDateTime;
+
+use super::Outcome;
+use crate::exchange::Exchange;
+
+/// The longest value of one field, in characters.
+const LONGEST: usize = 2_048;
+
+/// A JSON object in the making, printable ASCII whatever goes into it.
+pub struct Object(Vec<u8>);
+
+impl Object {
+    /// An object with its `timestamp`.
+    pub fn new(now: SystemTime) -> Self {
+        let mut line = Vec::with_capacity(512);
+        line.extend(b"{\"timestamp\":\"");
+        timestamp(&mut line, now);
+        line.push(b'"');
+        Self(line)
+    }
+
+    /// Text from outside.
+    pub fn text(&mut self, key: &str, value: &str) {
+        self.key(key);
+        self.string(value);
+    }
+
+    /// Text from outside, if there is any.
+    pub fn maybe(&mut self, key: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text(key, value);
+        }
+    }
+
+    /// Text of our own that needs no escaping.
+    pub fn plain(&mut self, key: &str, value: impl Display) {
+        self.key(key);
+        let _ = write!(self.0, "\"{value}\"");
+    }
+
+    /// A number.
+    pub fn number(&mut self, key: &str, value: u64) {
+        self.key(key);
+        decimal(&mut self.0, value);
+    }
+
+    /// A time in seconds, to the microsecond.
+    pub fn seconds(&mut self, key: &str, value: Duration) {
+        self.key(key);
+        decimal(&mut self.0, value.as_secs());
+        self.0.push(b'.');
+        padded(&mut self.0, value.subsec_micros(), 6);
+    }
+
+    /// The whole line.
+    pub fn end(mut self) -> Vec<u8> {
+        self.0.extend(b"}\n");
+        self.0
+    }
+
+    /// Keys are ours, or names of headers: nothing in them needs escaping.
+    fn key(&mut self, key: &str) {
+        self.0.extend(b",\"");
+        self.0.extend_from_slice(key.as_bytes());
+        self.0.extend(b"\":");
+    }
+
+    fn string(&mut self, value: &str) {
+        self.0.push(b'"');
+        let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+        if value.len() <= LONGEST && value.bytes().all(is_plain) {
+            self.0.extend_from_slice(value.as_bytes());
+            return self.0.push(b'"');
+        }
+        for character in value.chars().take(LONGEST) {
+            match character {
+                '"' | '\\' => self.0.extend([b'\\', character as u8]),
+                ' '..='~' => self.0.push(character as u8),
+                _ => {
+                    for unit in character.encode_utf16(&mut [0; 2]) {
+                        let _ = write!(self.0, "\\u{unit:04x}");
+                    }
+                }
+            }
+        }
+        self.0.push(b'"');
+    }
+}
+
+/// `12:30:00 POST /graphql 200 3.1ms graphql (query Name)`
+pub fn text(exchange: &Exchange, outcome: Outcome, now: SystemTime) -> Vec<u8> {
+    let mut line = Vec::with_capacity(160);
+    clock(&mut line, OffsetDateTime::from(now));
+    let millis = exchange.started.elapsed().as_secs_f64() * 1e3;
+    let (method, path, status) = (&exchange.method, exchange.uri.path(), outcome.status.as_u16());
+    let _ = write!(line, " {method} {} {status} {millis:.1}ms", path.escape_default());
+    if !exchange.route.is_empty() {
+        let _ = write!(line, " {}", exchange.route);
+    }
+    if let Some(operation) = &exchange.operation {
+        let _ = write!(line, " ({} {})", operation.kind, operation.name.as_deref().unwrap_or("anonymous"));
+    }
+    if let Some(error) = outcome.error {
+        let _ = write!(line, " {}", error.code());
+    }
+    line.push(b'\n');
+    line
+}
+
+/// `2026-11-21T12:30:00.123456Z`
+fn timestamp(out: &mut Vec<u8>, now: SystemTime) {
+    let now = OffsetDateTime::from(now);
+    padded(out, now.year().unsigned_abs(), 4);
+    out.push(b'-');
+    padded(out, u32::from(u8::from(now.month())), 2);
+    out.push(b'-');
+    padded(out, u32::from(now.day()), 2);
+    out.push(b'T');
+    clock(out, now);
+    out.push(b'.');
+    padded(out, now.microsecond(), 6);
+    out.push(b'Z');
+}
+
+/// `12:30:00`
+fn clock(out: &mut Vec<u8>, now: OffsetDateTime) {
+    padded(out, u32::from(now.hour()), 2);
+    out.push(b':');
+    padded(out, u32::from(now.minute()), 2);
+    out.push(b':');
+    padded(out, u32::from(now.second()), 2);
+}
+
+/// A number with leading zeros, in `width` digits; more are cut off.
+fn padded(out: &mut Vec<u8>, value: u32, width: u32) {
+    out.extend((0..width).rev().map(|place| b'0' + (value / 10_u32.pow(place) % 10) as u8));
+}
+
+/// A number without leading zeros.
+fn decimal(out: &mut Vec<u8>, value: u64) {
+    let digits = value.checked_ilog10().unwrap_or(0);
+    out.extend((0..=digits).rev().map(|place| b'0' + (value / 10_u64.pow(place) % 10) as u8));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    #[test]
+    fn numbers_and_times_are_what_the_general_formatting_gives() {
+        for value in [0, 1, 9, 10, 99, 100, 12_345, u64::MAX] {
+            let mut out = Vec::new();
+            decimal(&mut out, value);
+            assert_eq!(out, value.to_string().into_bytes());
+        }
+        let mut object = Object::new(UNIX_EPOCH + Duration::new(951_827_696, 7_000));
+        object.seconds("d", Duration::new(12, 34_000));
+        object.number("n", 200);
+        let line = String::from_utf8_lossy(&object.end()).into_owned();
+        assert_eq!(line, "{\"timestamp\":\"2000-02-29T12:34:56.000007Z\",\"d\":12.000034,\"n\":200}\n");
+    }
+}
