@@ -8,10 +8,10 @@ use crate::support::{Collector, Router};
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
 
-fn config(collector: &Collector) -> String {
+fn config(collector: &Collector, protocol: &str) -> String {
     format!(
         "telemetry: {{ exporters: {{ metrics: {{ prometheus: {{ listen: \"${{env.METRICS}}\" }} }}, \
-         tracing: {{ otlp: {{ enabled: true, endpoint: \"{}\", protocol: http }} }} }} }}\n",
+         tracing: {{ otlp: {{ enabled: true, endpoint: \"{}\", protocol: {protocol} }} }} }} }}\n",
         collector.endpoint()
     )
 }
@@ -20,7 +20,7 @@ fn config(collector: &Collector) -> String {
 async fn spans_have_the_right_parents() {
     let example = Example::start(Addresses::any_port()).await.unwrap();
     let collector = Collector::start().await;
-    let router = Router::start_with(&example, &config(&collector)).await;
+    let router = Router::start_with(&example, &config(&collector, "http")).await;
     let traceparent = format!("00-{TRACE}-{CALLER}-01");
     let request = router.operation("query Two { me { id reviews { id } } }", json!({})).header("traceparent", &traceparent);
     assert_eq!(request.send().await.unwrap().status(), 200);
@@ -44,4 +44,15 @@ async fn spans_have_the_right_parents() {
     let sent: Vec<_> = fields.iter().filter(|field| field[0] == "traceparent").map(|field| field[1].as_str().unwrap()).collect();
     assert_eq!(sent.len(), 1);
     assert!(calls.iter().any(|call| sent[0] == format!("00-{TRACE}-{}-01", call.id)), "{sent:?}");
+}
+
+#[tokio::test]
+async fn spans_arrive_over_grpc_also_when_the_collector_refuses_them_at_first() {
+    let example = Example::start(Addresses::any_port()).await.unwrap();
+    let collector = Collector::start_grpc().await;
+    let router = Router::start_with(&example, &config(&collector, "grpc")).await;
+    assert_eq!(router.get("/api/v1/echo").send().await.unwrap().status(), 200);
+    let spans = collector.spans(|spans| spans.len() >= 2).await;
+    let server = spans.iter().find(|span| span.kind == 2).unwrap();
+    assert!(spans.iter().any(|span| span.kind == 3 && span.parent == server.id && span.trace == server.trace), "{spans:#?}");
 }

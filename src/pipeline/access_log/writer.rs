@@ -119,18 +119,18 @@ impl Shared {
     }
 
     /// Waits for work; none when there is no more. `spare` becomes the next buffer.
-    fn work(&self, spare: Vec<u8>) -> Option<(Vec<u8>, Vec<(usize, Order)>)> {
+    fn work(&self, spare: Vec<u8>) -> Option<Waiting> {
         let is_waiting = |waiting: &mut Waiting| waiting.is_idle() && !waiting.is_closed;
         let mut waiting = self.has_work.wait_while(self.lock(), is_waiting).unwrap_or_else(PoisonError::into_inner);
-        let is_over = waiting.is_idle();
-        (!is_over).then(|| (std::mem::replace(&mut waiting.lines, spare), take(&mut waiting.orders)))
+        let next = Waiting { lines: spare, orders: Vec::new(), is_closed: waiting.is_closed };
+        Some(std::mem::replace(&mut *waiting, next)).filter(|work| !work.is_idle())
     }
 }
 
 /// Writes until the log is dropped. Lines that are waiting are written together.
 fn write_all(shared: &Shared, mut sink: Sink) {
     let mut spare = Vec::new();
-    while let Some((mut lines, orders)) = shared.work(take(&mut spare)) {
+    while let Some(Waiting { mut lines, orders, .. }) = shared.work(take(&mut spare)) {
         let mut written = 0;
         for (until, order) in orders {
             sink.write(lines.get(written..until).unwrap_or_default());
