@@ -29,6 +29,13 @@ pub fn endpoint(builder: &mut Builder<'_>, supergraph: Option<Arc<model::Supergr
     let graph = match supergraph {
         None => None,
         Some(supergraph) => {
+            if let Some(feature) = supergraph.features.unserved() {
+                let purpose = feature.purpose.as_deref().unwrap_or_default();
+                return Err(format!("the schema needs {} for {purpose}, which this version does not know", feature.identity));
+            }
+            if !supergraph.access.is_empty() && config.authentication.is_none() {
+                tracing::warn!("the schema guards fields, and nobody can authenticate: configure `authentication`");
+            }
             let mut subgraphs = IdVec::default();
             for (_, subgraph) in supergraph.subgraphs.iter() {
                 let name = &subgraph.name;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use apollo_compiler::ast::{Definition, DirectiveList, Document, FieldDefinition};
+use apollo_compiler::{Node, collections::HashMap};
+use serde_json::{Map, Value, json};
 
 use crate::support::{Router, VirtualSubgraph, jwt_config_with, token};
 
@@ -353,4 +355,201 @@ async fn a_dry_run_denies_nothing() {
     let (data, errors) = guarded.data("{ open secret }", None).await;
     assert_eq!((data, errors), (json!({ "open": "yes", "secret": "classified" }), vec![]));
     assert!(guarded.router.log().contains("a field would be denied"));
+}
+
+/// What both SDLs say, read anew: fields by type, and what types and fields ask.
+#[derive(Default)]
+struct Rules {
+    fields: HashMap<String, Vec<Node<FieldDefinition>>>,
+    types: HashMap<String, DirectiveList>,
+    objects: HashMap<String, Vec<String>>,
+}
+
+/// Someone: known or not, with scopes and policies.
+struct Someone {
+    is_known: bool,
+    names: Vec<&'static str>,
+}
+
+impl Rules {
+    fn read() -> Self {
+        let mut rules = Self::default();
+        for sdl in [PEOPLE, REVIEWS] {
+            for definition in Document::parse(sdl, "sdl").unwrap().definitions {
+                let Some(name) = definition.name().map(ToString::to_string) else { continue };
+                rules.types.entry(name.clone()).or_default().extend(definition.directives().iter().cloned());
+                let fields = match &definition {
+                    Definition::ObjectTypeDefinition(object) => {
+                        for interface in object.implements_interfaces.iter().map(ToString::to_string).chain([name.clone()]) {
+                            rules.objects.entry(interface).or_default().push(name.clone());
+                        }
+                        &object.fields
+                    }
+                    Definition::InterfaceTypeDefinition(interface) => &interface.fields,
+                    Definition::UnionTypeDefinition(union) => {
+                        rules.objects.insert(name, union.members.iter().map(ToString::to_string).collect());
+                        continue;
+                    }
+                    _ => continue,
+                };
+                let known = rules.fields.entry(name).or_default();
+                let has_key = !known.is_empty();
+                known.extend(fields.iter().filter(|field| field.name != "id" || !has_key).cloned());
+            }
+        }
+        rules
+    }
+
+    fn field(&self, parent: &str, name: &str) -> &Node<FieldDefinition> {
+        self.fields[parent].iter().find(|field| field.name == name).unwrap()
+    }
+
+    fn allows(&self, someone: &Someone, directives: &DirectiveList) -> bool {
+        directives.iter().all(|directive| match directive.name.as_str() {
+            "known" => someone.is_known,
+            "requiresScopes" | "policy" => {
+                let lists = directive.arguments[0].value.as_list().unwrap();
+                lists.iter().any(|all| all.as_list().unwrap().iter().all(|name| someone.names.contains(&name.as_str().unwrap())))
+            }
+            _ => true,
+        })
+    }
+
+    /// Whether someone may select a field on a type.
+    fn may(&self, someone: &Someone, parent: &str, name: &str) -> bool {
+        let own = |parent: &str| {
+            let field = self.field(parent, name);
+            let (types, named) = (&self.types, field.ty.inner_named_type().as_str());
+            let of_type = types.get(named).is_none_or(|directives| self.allows(someone, directives));
+            of_type && self.allows(someone, &field.directives) && self.allows(someone, &types[parent])
+        };
+        own(parent) && self.objects.get(parent).into_iter().flatten().all(|object| own(object))
+    }
+}
+
+/// One selected field under a key of its own, and the type that it is selected on.
+struct Selected {
+    key: String,
+    parent: String,
+    name: String,
+    below: Vec<Selected>,
+}
+
+/// Random operations. Keys are never used twice, so that nothing merges.
+struct Generator<'a> {
+    rules: &'a Rules,
+    state: u64,
+    keys: usize,
+}
+
+impl Generator<'_> {
+    fn below(&mut self, limit: usize) -> usize {
+        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.state >> 33) as usize % limit
+    }
+
+    fn set(&mut self, ty: &str, depth: usize) -> Vec<Selected> {
+        let mut objects = self.rules.objects.get(ty).cloned().unwrap_or_default();
+        objects.push(ty.to_owned());
+        let mut set = Vec::new();
+        for _ in 0..1 + self.below(4) {
+            let index = self.below(objects.len());
+            let on = &objects[index];
+            let fields: Vec<_> = self.rules.fields.get(on).into_iter().flatten().cloned().collect();
+            let is_leaf = |field: &Node<FieldDefinition>| !self.rules.objects.contains_key(field.ty.inner_named_type().as_str());
+            let fields: Vec<_> = fields.into_iter().filter(|field| depth > 0 || is_leaf(field)).collect();
+            if fields.is_empty() {
+                continue;
+            }
+            let index = self.below(fields.len());
+            let (field, named) = (&fields[index], fields[index].ty.inner_named_type().to_string());
+            let below = if is_leaf(field) { Vec::new() } else { self.set(&named, depth - 1) };
+            if is_leaf(field) || !below.is_empty() {
+                self.keys += 1;
+                set.push(Selected { key: format!("k{}", self.keys), parent: on.clone(), name: field.name.to_string(), below });
+            }
+        }
+        set
+    }
+}
+
+fn print(set: &[Selected]) -> String {
+    let field = |field: &Selected| {
+        let below = if field.below.is_empty() { String::new() } else { format!(" {{ {} }}", print(&field.below)) };
+        format!("... on {} {{ {}: {}{below} }}", field.parent, field.key, field.name)
+    };
+    set.iter().map(field).collect::<Vec<_>>().join(" ")
+}
+
+/// What someone gets of an answer to somebody who may see everything. Outside: the null goes up.
+struct Oracle<'a> {
+    rules: &'a Rules,
+    someone: &'a Someone,
+}
+
+impl Oracle<'_> {
+    /// Whether nothing of a selected field is asked of any subgraph.
+    fn is_denied(&self, field: &Selected) -> bool {
+        let is_empty = !field.below.is_empty() && field.below.iter().all(|below| self.is_denied(below));
+        is_empty || !self.rules.may(self.someone, &field.parent, &field.name)
+    }
+
+    fn object(&self, set: &[Selected], all: &Map<String, Value>) -> Option<Value> {
+        let mut seen = Map::new();
+        for field in set.iter().filter(|field| all.contains_key(&field.key)) {
+            let ty = &self.rules.field(&field.parent, &field.name).ty;
+            let value = if self.is_denied(field) { Value::Null } else { self.value(field, ty.is_list(), &all[&field.key])? };
+            if value.is_null() && ty.is_non_null() {
+                return None;
+            }
+            seen.insert(field.key.clone(), value);
+        }
+        Some(Value::Object(seen))
+    }
+
+    /// Items of lists are non-null in these schemas, but for none.
+    fn value(&self, field: &Selected, is_list: bool, all: &Value) -> Option<Value> {
+        match all {
+            Value::Array(items) => {
+                let items: Option<Vec<Value>> = items.iter().map(|item| self.value(field, is_list, item)).collect();
+                Some(items.map_or(Value::Null, Value::Array))
+            }
+            Value::Object(object) => match self.object(&field.below, object) {
+                None if is_list => None,
+                None => Some(Value::Null),
+                seen => seen,
+            },
+            leaf => Some(leaf.clone()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn random_operations_show_everybody_what_they_may_see_and_nothing_else() {
+    let guarded = Guarded::start("limits: { max_depth: 50, max_height: 5000, max_aliases: 5000, max_root_fields: 50 }\n").await;
+    let rules = Rules::read();
+    let names = ["read:email", "read:user", "admin", "hr", "a", "b", "p", "q", "shop", "write"];
+    let everything = json!({ "scope": names.join(" "), "policies": names });
+    let mut generator = Generator { rules: &rules, state: 7, keys: 0 };
+    let mut differing = 0;
+    for _ in 0..300 {
+        let set = generator.set("Query", 4);
+        if set.is_empty() {
+            continue;
+        }
+        let query = format!("{{ {} }}", print(&set));
+        let (all, errors) = guarded.data(&query, Some(everything.clone())).await;
+        assert!(errors.is_empty(), "{query}: {errors:?}");
+        let someone =
+            Someone { is_known: generator.below(3) > 0, names: names.into_iter().filter(|_| generator.below(2) > 0).collect() };
+        let names = if someone.is_known { someone.names.clone() } else { Vec::new() };
+        let someone = Someone { names, ..someone };
+        let claims = someone.is_known.then(|| json!({ "scope": someone.names.join(" "), "policies": someone.names }));
+        let (seen, errors) = guarded.data(&query, claims.clone()).await;
+        let wanted = Oracle { rules: &rules, someone: &someone }.object(&set, all.as_object().unwrap()).unwrap_or(Value::Null);
+        assert_eq!(seen, wanted, "{query} by {claims:?}, of {all}");
+        assert!(!errors.is_empty() || wanted == all, "{query}");
+        differing += usize::from(wanted != all);
+    }
+    assert!(differing > 100, "{differing} operations say little");
 }

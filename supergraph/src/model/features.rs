@@ -25,7 +25,13 @@ pub struct Feature {
     pub namespace: Box<str>,
     /// Imported elements: what it calls them and what this SDL calls them, without `@`.
     pub imports: Vec<(Box<str>, Box<str>)>,
+    /// What it is needed for (`SECURITY` or `EXECUTION`); who does not know it must not serve the graph then.
+    pub purpose: Option<Box<str>>,
 }
+
+/// Apollo's specifications that a graph is served by.
+const SERVED: [&str; 11] =
+    ["link", "core", "join", "tag", "inaccessible", "authenticated", "requiresScopes", "policy", "context", "cost", "cacheTag"];
 
 impl Features {
     /// The links of a document's schema definition and extensions.
@@ -48,6 +54,13 @@ impl Features {
     /// The link of an Apollo specification, e.g. `join`.
     pub fn apollo(&self, name: &str) -> Option<&Feature> {
         self.links.iter().find(|link| link.identity.strip_prefix("https://specs.apollo.dev/") == Some(name))
+    }
+
+    /// A link whose graph must not be served by who does not know it, and we do not.
+    pub fn unserved(&self) -> Option<&Feature> {
+        let is_served =
+            |link: &Feature| link.identity.strip_prefix("https://specs.apollo.dev/").is_some_and(|name| SERVED.contains(&name));
+        self.links.iter().find(|link| link.purpose.is_some() && !is_served(link))
     }
 
     /// What the SDL calls `@feature__directive` (or `@feature`, when `directive` has the feature's name).
@@ -97,6 +110,10 @@ impl Feature {
             name: name.into(),
             namespace: namespace.into(),
             imports: imports.iter().filter_map(|value| import(value)).collect(),
+            purpose: directive
+                .specified_argument_by_name("for")
+                .and_then(|value| value.as_enum())
+                .map(|name| name.as_str().into()),
         })
     }
 
@@ -210,5 +227,27 @@ impl DirectiveNames {
     /// Whether `@inaccessible` is among them.
     pub fn hides(&self, directives: &DirectiveList) -> bool {
         directives.has(&self.inaccessible)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+    use super::*;
+
+    #[test]
+    fn what_a_graph_needs_and_nobody_here_knows_is_found() {
+        let unserved = |link: &str| {
+            let sdl = format!(
+                "schema @link(url: \"https://specs.apollo.dev/link/v1.0\") \
+                 @link(url: \"https://specs.apollo.dev/join/v0.3\", for: EXECUTION) @link({link}) {{ query: Query }}"
+            );
+            let features = Features::of(&crate::document::sdl(&sdl, "supergraph").unwrap());
+            features.unserved().map(|feature| feature.name.clone())
+        };
+        assert_eq!(unserved(r#"url: "https://specs.apollo.dev/policy/v0.1", for: SECURITY"#), None);
+        assert_eq!(unserved(r#"url: "https://example.com/stamp/v1.0""#), None);
+        assert_eq!(unserved(r#"url: "https://example.com/policy/v1.0", for: SECURITY"#).as_deref(), Some("policy"));
+        assert_eq!(unserved(r#"url: "https://specs.apollo.dev/connect/v0.1", for: EXECUTION"#).as_deref(), Some("connect"));
     }
 }
