@@ -3,6 +3,7 @@
 //! Relies on `fetches`, the passes and `document`; relied on by `plan()` and `json`, which prints what is assembled here.
 
 use super::condition::{ALWAYS, Guard};
+use super::contexts::{Contexts, UseId};
 use super::document::{Body, Documents, Rename};
 use super::fetches::{ArrivalDraft, Draft, FetchDraft};
 use super::operation::Operation;
@@ -10,12 +11,13 @@ use super::options::{Naming, Options};
 use super::selections::{Selections, SetId};
 use super::shape::{Shape, TypeSet};
 use super::{
-    Condition, EntityBatch, EntityPosition, Fetch, OperationKind, Plan, Representation, RepresentationField,
-    RepresentationTypename, RepresentationValue, Target, rows,
+    Condition, ContextValue, ContextVariable, EntityBatch, EntityPosition, Fetch, OperationKind, Plan, Representation,
+    RepresentationField, RepresentationTypename, RepresentationValue, Target, request, rows,
 };
 use crate::ids::{ConditionId, FetchId, Id, IdVec, LayoutId, SlotId, TypeId};
 use apollo_compiler::Name;
 use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// A draft with its passes done.
@@ -26,6 +28,8 @@ pub(super) struct Ready<'r, 'a> {
     pub options: Options<'a>,
     /// The selection sets.
     pub selections: &'r Selections<'a>,
+    /// What is read from contexts.
+    pub contexts: &'r Contexts,
     /// The draft.
     pub draft: &'r Draft,
     /// Fetches that are sent together, in order.
@@ -59,6 +63,8 @@ pub(super) struct ExplainedBatch {
     pub layouts: Vec<usize>,
     /// How they are represented.
     pub arrivals: Vec<(ArrivalDraft, Vec<RepresentationField>)>,
+    /// What is read from contexts.
+    pub contexts: BTreeSet<UseId>,
     /// Internal aliases in the answer.
     pub renames: Vec<Rename>,
 }
@@ -89,8 +95,13 @@ impl Conditions<'_> {
 pub(super) fn assemble(ready: &Ready<'_, '_>) -> Assembled {
     let mut conditions = Conditions { guards: &ready.selections.guards, list: IdVec::default(), known: FxHashMap::default() };
     let mut shape = rows::layouts(ready, &mut conditions);
-    let mut documents =
-        Documents { options: ready.options, selections: ready.selections, draft: ready.draft, reads: IdVec::default() };
+    let mut documents = Documents {
+        options: ready.options,
+        selections: ready.selections,
+        contexts: ready.contexts,
+        draft: ready.draft,
+        reads: IdVec::default(),
+    };
     let mut numbers = vec![FetchId::new(0); ready.draft.fetches.len()];
     let mut fetches = IdVec::default();
     let mut explained = Vec::new();
@@ -146,11 +157,13 @@ fn request(
         (Target::Root { layout, .. }, kind) if layout.index() == 0 => kind,
         _ => OperationKind::Query,
     };
-    let variables = used_variables(ready.operation, &variables);
+    let variables = request::used_variables(ready.operation, &variables);
     let condition = all.and_then(|guard| conditions.get(guard));
     let document = String::new();
-    let mut fetch = Fetch { subgraph: first.subgraph, kind, document, operation_name, variables, target, after, condition };
-    fetch.document = document_of(ready.operation, &fetch, &selection);
+    let subgraph = first.subgraph;
+    let mut fetch = Fetch { subgraph, kind, document, opening: None, operation_name, variables, target, after, condition };
+    fetch.document = request::document(ready.operation, &fetch, &selection);
+    fetch.opening = (!first.contexts.is_empty()).then(|| request::opening(ready.operation, &fetch).into());
     Some((fetch, explained))
 }
 
@@ -180,16 +193,21 @@ fn entities(
         for member in members {
             let condition = if drafts.len() > 1 { conditions.get(member.guard) } else { None };
             layouts.push(member.layout);
+            let contexts: Vec<ContextValue> = body.contexts.iter().map(|id| ready.context_value(member.layout, *id)).collect();
             for (arrival, fields) in &member.arrivals {
-                at.push(position(ready, &member, arrival, fields.clone(), condition));
+                let mut position = position(ready, &member, arrival, fields.clone(), condition);
+                position.contexts.clone_from(&contexts);
+                at.push(position);
             }
             // Members look alike, so the first stands for all.
             if layouts.len() == 1 {
                 arrivals = member.arrivals;
             }
         }
-        list.push(EntityBatch { key: key.into(), variable: variable.into(), at });
-        explained.push(ExplainedBatch { layouts, arrivals, renames: body.renames });
+        let contexts: Vec<ContextVariable> = body.contexts.iter().filter_map(|id| ready.context_variable(*id)).collect();
+        let selection = if contexts.is_empty() { "".into() } else { body.text.as_str().into() };
+        list.push(EntityBatch { key: key.into(), variable: variable.into(), at, contexts, selection });
+        explained.push(ExplainedBatch { layouts, arrivals, contexts: body.contexts, renames: body.renames });
     }
     text.push_str(" }");
     (text, Target::Entities(list), Explained::Entities(explained))
@@ -254,7 +272,7 @@ fn add_batch(
 
 impl Ready<'_, '_> {
     /// The layout whose objects a fetch fills.
-    fn layout_of(&self, fetch: &FetchDraft) -> usize {
+    pub fn layout_of(&self, fetch: &FetchDraft) -> usize {
         self.draft.visits.get(fetch.visit).map_or(0, |visit| visit.layout)
     }
 
@@ -338,7 +356,8 @@ fn position(
         },
     };
     let representation = Representation { typename, fields };
-    EntityPosition { layout: LayoutId::new(member.layout), types, condition, representation, read: member.read }
+    let contexts = Vec::new();
+    EntityPosition { layout: LayoutId::new(member.layout), types, condition, representation, read: member.read, contexts }
 }
 
 /// Whether the arrival is for every object of the layout (or every one that the interface can stand for).
@@ -358,7 +377,7 @@ pub(super) fn covers(ready: &Ready<'_, '_>, layout: usize, arrival: &ArrivalDraf
 }
 
 /// The fields of a representation: those of all field sets, each once.
-fn fields(ready: &Ready<'_, '_>, layout: usize, types: &TypeSet, sets: &[SetId]) -> Vec<RepresentationField> {
+pub(super) fn fields(ready: &Ready<'_, '_>, layout: usize, types: &TypeSet, sets: &[SetId]) -> Vec<RepresentationField> {
     let mut list: Vec<RepresentationField> = Vec::new();
     let Some(draft) = ready.draft.layouts.get(layout) else { return list };
     for set in sets {
@@ -425,35 +444,6 @@ fn add(list: &mut Vec<RepresentationField>, field: RepresentationField) {
             }
         }
         (None, field) => list.push(field),
-    }
-}
-
-/// The operation's variables that are used, in its order.
-fn used_variables(operation: &Operation, used: &[Name]) -> Vec<Box<str>> {
-    let declared = operation.variables.iter().map(|variable| &variable.name);
-    declared.filter(|name| used.iter().any(|used| used.as_str() == &***name)).cloned().collect()
-}
-
-/// The text of a request that selects this.
-fn document_of(operation: &Operation, fetch: &Fetch, selection: &str) -> String {
-    let mut declared: Vec<String> = Vec::new();
-    if let Target::Entities(batches) = &fetch.target {
-        declared.extend(batches.iter().map(|batch| format!("${}: [_Any!]!", batch.variable)));
-    }
-    for variable in operation.variables.iter().filter(|variable| fetch.variables.contains(&variable.name)) {
-        let default = variable.default.as_ref().map(|value| format!(" = {value}")).unwrap_or_default();
-        declared.push(format!("${}: {}{default}", variable.name, variable.ty));
-    }
-    let keyword = match fetch.kind {
-        OperationKind::Query => "query",
-        OperationKind::Mutation => "mutation",
-        OperationKind::Subscription => "subscription",
-    };
-    let name = fetch.operation_name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
-    match (declared.is_empty(), fetch.kind, name.is_empty()) {
-        (true, OperationKind::Query, true) => selection.to_owned(),
-        (true, ..) => format!("{keyword}{name} {selection}"),
-        _ => format!("{keyword}{name}({}) {selection}", declared.join(", ")),
     }
 }
 

@@ -7,6 +7,7 @@
 //! Spec: <https://spec.graphql.org/September2025/#sec-Field-Selection-Merging>
 
 use super::condition::{ALWAYS, Guard};
+use super::contexts::{Contexts, UseId};
 use super::fetches::{ArrivalDraft, Draft, Pick, SlotDraft, VisitDraft};
 use super::merging::Standing;
 use super::options::{Naming, Options};
@@ -17,6 +18,7 @@ use crate::model::{TypeKind, TypeRef};
 use apollo_compiler::Name;
 use indexmap::{IndexMap, IndexSet};
 use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// What has to be changed in a subgraph's answer before it is merged; the executor's reads do so by themselves.
@@ -39,6 +41,8 @@ pub(super) struct Body {
     pub read: ReadId,
     /// Variables that it uses.
     pub variables: Vec<Name>,
+    /// What it reads from contexts.
+    pub contexts: BTreeSet<UseId>,
     /// Internal aliases, the deepest first.
     pub renames: Vec<Rename>,
 }
@@ -49,6 +53,8 @@ pub(super) struct Documents<'d, 'a> {
     pub options: Options<'a>,
     /// The selection sets.
     pub selections: &'d Selections<'a>,
+    /// What is read from contexts.
+    pub contexts: &'d Contexts,
     /// The draft.
     pub draft: &'d Draft,
     /// The reads so far.
@@ -59,6 +65,7 @@ pub(super) struct Documents<'d, 'a> {
 #[derive(Default)]
 struct Gathered {
     variables: Vec<Name>,
+    contexts: BTreeSet<UseId>,
     renames: Vec<Rename>,
     path: Vec<String>,
 }
@@ -129,7 +136,8 @@ impl<'d> Documents<'d, '_> {
         };
         let typename = visit.typename.then(|| "__typename".into());
         let read = self.reads.push(Read { layout: LayoutId::new(visit.layout), typename, object_type, fields });
-        Some(Body { text, read, variables: gathered.variables, renames: gathered.renames })
+        let Gathered { variables, contexts, renames, .. } = gathered;
+        Some(Body { text, read, variables, contexts, renames })
     }
 
     /// Fragments of an `_entities` field: on the interface where the representation names it, else on the objects' types.
@@ -254,12 +262,13 @@ impl<'d> Documents<'d, '_> {
                 units.push(unit);
                 continue;
             }
-            let mut split: Vec<(Option<TypeRef>, Vec<TypeId>)> = Vec::new();
+            // Objects with another type of the field, or with other arguments from contexts, have the field apart.
+            let mut split: Vec<((Option<TypeRef>, &[(Name, UseId)]), Vec<TypeId>)> = Vec::new();
             for id in &unit.types {
-                let ty = self.type_in(*id, subgraph, slot_draft);
-                match split.iter_mut().find(|(known, _)| *known == ty) {
+                let how = (self.type_in(*id, subgraph, slot_draft), self.read_from_contexts(visit, subgraph, *id, slot_draft));
+                match split.iter_mut().find(|(known, _)| *known == how) {
                     Some((_, types)) => types.push(*id),
-                    None => split.push((ty, vec![*id])),
+                    None => split.push((how, vec![*id])),
                 }
             }
             for (_, types) in split {
@@ -283,13 +292,9 @@ impl<'d> Documents<'d, '_> {
         fields: &mut IndexSet<ReadField, FxBuildHasher>,
         gathered: &mut Gathered,
     ) -> String {
-        let mut line = String::new();
-        let Some(call) = self.selections.call(unit.slot_draft.signature) else { return line };
-        if unit.key == call.name.as_str() {
-            let _ = write!(line, "{}{}", call.name, call.arguments);
-        } else {
-            let _ = write!(line, "{}: {}{}", unit.key, call.name, call.arguments);
-        }
+        let Some(call) = self.selections.call(unit.slot_draft.signature) else { return String::new() };
+        let (line, contexts) = self.call(unit, call, (place.visit, place.subgraph));
+        gathered.contexts.extend(contexts.iter().map(|(_, id)| *id));
         gathered.variables.extend(call.variables.iter().cloned());
         gathered.path.push(unit.key.clone());
         let below = unit.pick.below.and_then(|below| self.draft.visits.get(below));

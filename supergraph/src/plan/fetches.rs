@@ -6,6 +6,7 @@
 
 use super::choose::{Chooser, Solution, Stage, Step, Visit};
 use super::condition::{ALWAYS, Guard};
+use super::contexts::UseId;
 use super::options::Naming;
 use super::selections::{SelectedField, Selections, SetId, Signature};
 use super::shape::{TypeSet, Wrap};
@@ -101,6 +102,8 @@ pub(super) struct FetchDraft {
     pub visit: usize,
     /// How objects enter; empty for a root.
     pub arrivals: Vec<ArrivalDraft>,
+    /// What it reads from contexts.
+    pub contexts: BTreeSet<UseId>,
     /// Fetches that give what it needs.
     pub after: BTreeSet<usize>,
     /// When it is needed.
@@ -131,6 +134,8 @@ pub(super) struct Drafter<'c, 'a, 's> {
     /// Added to every stage.
     pub shift: Stage,
     entered: FxHashMap<(usize, usize, TypeId), usize>,
+    /// Fetches that give values to uses of contexts.
+    supplied: FxHashMap<UseId, BTreeSet<usize>>,
 }
 
 impl LayoutDraft {
@@ -154,8 +159,14 @@ impl LayoutDraft {
 impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
     /// A draft with the client's layouts.
     pub fn new(chooser: &'c mut Chooser<'a, 's>, root: SetId) -> Self {
-        let mut drafter =
-            Self { chooser, draft: Draft::default(), parts: FxHashMap::default(), shift: 0, entered: FxHashMap::default() };
+        let mut drafter = Self {
+            chooser,
+            draft: Draft::default(),
+            parts: FxHashMap::default(),
+            shift: 0,
+            entered: FxHashMap::default(),
+            supplied: FxHashMap::default(),
+        };
         drafter.client_layouts(root);
         drafter
     }
@@ -208,8 +219,13 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
             visits.push(made);
         }
         let mut suppliers: Vec<BTreeSet<usize>> = Vec::with_capacity(solution.steps.len());
-        for step in &solution.steps {
-            suppliers.push(self.step(solution, step, layout, &visits));
+        for (index, step) in solution.steps.iter().enumerate() {
+            let used = self.step(solution, step, layout, &visits);
+            // Selection sets below are laid out by later steps.
+            for (id, _) in solution.contexts.iter().filter(|(_, inputs)| inputs.contains(&index)) {
+                self.supplied.entry(*id).or_default().extend(&used);
+            }
+            suppliers.push(used);
         }
         for (visit, made) in solution.visits.iter().zip(&visits).skip(doors.len()) {
             let Some(fetch) = made.and_then(|made| self.draft.visits.get(made)).map(|visit| visit.fetch) else { continue };
@@ -290,6 +306,7 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
 
     /// Selects a slot in a visit.
     fn pick(&mut self, visit: usize, slot: usize, types: &TypeSet, from: (SetId, usize), below: Option<(TypeId, usize)>) {
+        self.read_contexts(visit, slot, types);
         let layout = self.draft.visits.get(visit).and_then(|visit| self.draft.layouts.get(visit.layout));
         let is_client = layout.is_some_and(|layout| layout.set.is_some() && layout.set == Some(self.whole(from).0));
         let guard = self.chooser.selections.field(from.0, from.1).filter(|_| is_client).map(|field| field.guard);
@@ -310,6 +327,23 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
                 let pick =
                     Pick { types: types.iter().collect(), guard, internal: !is_client, below: below.map(|(_, visit)| visit) };
                 visit.picks.insert(key, pick);
+            }
+        }
+    }
+
+    /// Notes what a field that is selected in a visit reads from contexts.
+    fn read_contexts(&mut self, visit: usize, slot: usize, types: &TypeSet) {
+        let contexts = self.chooser.contexts.clone();
+        let Some(visit) = self.draft.visits.get(visit).filter(|_| !contexts.is_empty()) else { return };
+        let Some(layout) = self.draft.layouts.get(visit.layout) else { return };
+        let signature = layout.slots.get(slot).map(|slot| slot.signature);
+        let call = signature.and_then(|signature| self.chooser.selections.call(signature));
+        let (Some(set), Some(call), Some(fetch)) = (layout.set, call, self.draft.fetches.get_mut(visit.fetch)) else { return };
+        for object in types.iter() {
+            for (_, id) in contexts.arguments(set, object, fetch.subgraph, &call.name) {
+                fetch.contexts.insert(*id);
+                let suppliers = self.supplied.get(id).into_iter().flatten().copied();
+                fetch.after.extend(suppliers.filter(|other| *other != visit.fetch));
             }
         }
     }
@@ -435,6 +469,7 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
             stage,
             visit,
             arrivals: Vec::new(),
+            contexts: BTreeSet::new(),
             after: BTreeSet::new(),
             guard: ALWAYS,
         });

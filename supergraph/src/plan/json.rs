@@ -65,11 +65,12 @@ fn node(ready: &Ready<'_, '_>, fetch: &Fetch, explained: &Explained) -> Value {
             flatten(path(ready, *layout), node)
         }
         Explained::Entities(batches) => match batches.as_slice() {
-            [ExplainedBatch { layouts, arrivals, renames }] if layouts.len() == 1 => {
+            [ExplainedBatch { layouts, arrivals, contexts, renames }] if layouts.len() == 1 => {
                 let layout = layouts.first().copied().unwrap_or(0);
                 object.insert("requires".to_owned(), requires(ready, layout, arrivals));
                 insert(object, "inputRewrites", input_rewrites(ready, layout, arrivals));
                 insert(object, "outputRewrites", output_rewrites(renames));
+                insert(object, "contextRewrites", ready.context_rewrites(layout, contexts.iter()));
                 flatten(path(ready, layout), node)
             }
             _ => {
@@ -89,14 +90,18 @@ fn fetch_batches(ready: &Ready<'_, '_>, fetch: &Fetch, batches: &[ExplainedBatch
         .map(|(batch, target)| {
             let layout = batch.layouts.first().copied().unwrap_or(0);
             let paths: Vec<Vec<String>> = batch.layouts.iter().map(|layout| path(ready, *layout)).collect();
-            json!({
+            let mut alias = json!({
                 "alias": target.key,
                 "representationsVariableName": target.variable,
                 "paths": paths,
                 "requires": requires(ready, layout, &batch.arrivals),
                 "inputRewrites": input_rewrites(ready, layout, &batch.arrivals),
                 "outputRewrites": output_rewrites(&batch.renames),
-            })
+            });
+            if let Some(alias) = alias.as_object_mut() {
+                insert(alias, "contextRewrites", ready.context_rewrites(layout, batch.contexts.iter()));
+            }
+            alias
         })
         .collect()
 }

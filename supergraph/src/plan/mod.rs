@@ -5,10 +5,13 @@
 //! fetch), `assemble` (the plan).
 //! Relied on by the gateway's executor, which runs a plan without looking anything up by name.
 
+mod arguments;
 mod assemble;
 mod check;
 mod choose;
 mod condition;
+mod context_values;
+mod contexts;
 mod denied;
 mod document;
 mod fetches;
@@ -19,6 +22,7 @@ pub mod operation;
 mod options;
 mod passes;
 mod print;
+mod request;
 mod rows;
 mod selections;
 pub mod shape;
@@ -28,6 +32,7 @@ use crate::ids::{ConditionId, FetchId, IdVec, LabelId, LayoutId, ReadId, Require
 use crate::model::Supergraph;
 use assemble::{Assembled, Ready, assemble};
 use choose::Chooser;
+use contexts::Contexts;
 use fetches::Drafter;
 use operation::Operation;
 use options::Options;
@@ -36,6 +41,7 @@ use passes::{batch, conditions, mutations};
 use rustc_hash::FxHashSet;
 use selections::Selections;
 use shape::{Shape, TypeSet};
+use std::rc::Rc;
 
 /// What one request decides about planning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,7 +61,7 @@ pub enum PlanError {
     TooDeep,
     /// The operation has too many fields once its fragments are spread.
     TooLarge,
-    /// A field with arguments from a context (`@fromContext`), which is not planned.
+    /// A field with arguments from a context (`@fromContext`) is selected where nothing above it sets the context.
     Context(Box<str>),
     /// A bug: a document that its subgraph would refuse. Looked for in debug builds only.
     InvalidFetch {
@@ -73,7 +79,7 @@ impl std::fmt::Display for PlanError {
             Self::TooDeep => "the operation is nested too deep to be planned",
             Self::TooLarge => "the operation selects too many fields to be planned",
             Self::Context(field) => {
-                return write!(formatter, "the field {field} takes arguments from a context, which is not supported");
+                return write!(formatter, "the field {field} takes arguments from a context that nothing above it sets");
             }
             Self::InvalidFetch { subgraph, message } => {
                 return write!(formatter, "the planner made a document that {subgraph} refuses: {message}");
@@ -155,8 +161,8 @@ fn run<T>(
     let mut selections = Selections::new(supergraph, operation.lists.clone(), &options.denied);
     let options = Options { supergraph, tables, labels: &options.labels };
     let set = selections.collect_root(root, operation.root)?;
-    selections.refuse_contexts(&options)?;
-    let mut chooser = Chooser::new(options, &mut selections);
+    let contexts = Rc::new(Contexts::find(&mut selections, &options, operation)?);
+    let mut chooser = Chooser::new(options, &mut selections, contexts.clone());
     let mut drafter = Drafter::new(&mut chooser, set);
     if operation.kind == OperationKind::Mutation {
         mutations::place_in_series(&mut drafter, set)?;
@@ -167,7 +173,7 @@ fn run<T>(
     let mut draft = drafter.draft;
     conditions::hoist(&mut draft, &mut selections.guards);
     let groups = batch::batch(&mut draft);
-    let ready = Ready { operation, options, selections: &selections, draft: &draft, groups: &groups };
+    let ready = Ready { operation, options, selections: &selections, contexts: &contexts, draft: &draft, groups: &groups };
     let assembled = assemble(&ready);
     if cfg!(debug_assertions) {
         check::documents(supergraph, tables, &assembled.plan)?;
@@ -210,6 +216,9 @@ pub struct Fetch {
     pub kind: OperationKind,
     /// The operation text that is sent.
     pub document: String,
+    /// Where something is read from contexts, the text of `document` up to its internal variables: requests in which the values
+    /// differ are put together from this and the batches' selection sets.
+    pub opening: Option<Box<str>>,
     /// The operation's name in `document`.
     pub operation_name: Option<String>,
     /// Client variables that `document` uses; each is sent when the client gave it a value (or it has a default).
@@ -248,6 +257,19 @@ pub struct EntityBatch {
     pub variable: Box<str>,
     /// Whose objects, and how each is represented and decoded.
     pub at: Vec<EntityPosition>,
+    /// What the selection set reads from contexts. Objects with different values need `_entities` fields of their own.
+    pub contexts: Vec<ContextVariable>,
+    /// The field's selection set, where it reads from contexts.
+    pub selection: Box<str>,
+}
+
+/// A variable that takes a value from a context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContextVariable {
+    /// Its name without `$`, which stands in the selection set only where the variable does.
+    pub name: Box<str>,
+    /// Its type.
+    pub ty: Box<str>,
 }
 
 /// Objects of one layout that an entity fetch fills.
@@ -263,6 +285,28 @@ pub struct EntityPosition {
     pub representation: Representation,
     /// How each item of the answer is decoded into the object's row.
     pub read: ReadId,
+    /// Where the batch's variables have their values, in the same order.
+    pub contexts: Vec<ContextValue>,
+}
+
+/// Where a value from a context comes from: the nearest object above (or the object itself) whose type sets the context.
+#[derive(Clone, Debug)]
+pub struct ContextValue {
+    /// From the topmost layout whose objects may set it down to the layout of the objects that are represented.
+    pub levels: Vec<ContextLevel>,
+}
+
+/// One layout on the way from where a context is set to where it is read.
+#[derive(Clone, Debug)]
+pub struct ContextLevel {
+    /// The layout.
+    pub layout: LayoutId,
+    /// Types whose objects set the context.
+    pub setters: TypeSet,
+    /// What they set it to: the value at the end of the first of these that applies, or null.
+    pub fields: Vec<RepresentationField>,
+    /// The slot that leads to the next level's objects; `None` at the last level.
+    pub below: Option<SlotId>,
 }
 
 /// A representation: key fields and required fields, copied from an object's row.

@@ -10,6 +10,7 @@ use crate::model::field_set::{FieldSet, Selection};
 use crate::model::subgraph_schema::subgraph_schema;
 use crate::model::{FieldAt, Key, Supergraph, TypeKind};
 use crate::plan::shape::TypeSet;
+use apollo_compiler::Name;
 use apollo_compiler::Schema;
 use apollo_compiler::validation::Valid;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -82,6 +83,9 @@ fn signature(supergraph: &Supergraph, id: TypeId) -> String {
                 let _ = write!(text, " context {}", id.index());
             }
         }
+    }
+    if supergraph.contexts.values().flatten().any(|setter| supergraph.get_type(*setter).possible.contains(id)) {
+        let _ = write!(text, " sets {}", id.index());
     }
     text
 }
@@ -226,4 +230,19 @@ pub(super) fn provided<'a>(
         }
     }
     found
+}
+
+/// Names of the fields at the top of a field set, below fragments too.
+pub(super) fn top_names(supergraph: &Supergraph, set: &FieldSet) -> Vec<Name> {
+    let (mut names, mut open) = (Vec::new(), vec![set]);
+    while let Some(set) = open.pop() {
+        for selection in &set.selections {
+            match selection {
+                Selection::Field { field, .. } => names.push(supergraph.field(*field).name.clone()),
+                Selection::Fragment { below, .. } => open.push(below),
+                Selection::Typename => {}
+            }
+        }
+    }
+    names
 }

@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 
 /// Layouts of a draft, in its order.
 pub(super) fn layouts(ready: &Ready<'_, '_>, conditions: &mut Conditions<'_>) -> Shape {
+    let under_contexts = ready.layouts_under_contexts();
     let mut rows = Rows { ready, conditions, shape: empty_shape(), enums: FxHashMap::default() };
     for (index, draft) in ready.draft.layouts.iter().enumerate() {
         let fields = draft
@@ -30,6 +31,7 @@ pub(super) fn layouts(ready: &Ready<'_, '_>, conditions: &mut Conditions<'_>) ->
             object_type,
             possible: TypeSet::new(visible.collect()),
             fields,
+            has_one_parent: under_contexts.contains(&index),
         };
         rows.shape.layouts.push(layout);
     }

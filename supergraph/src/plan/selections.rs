@@ -12,7 +12,6 @@ use super::PlanError;
 use super::condition::{ALWAYS, Guard, Guards};
 use super::denied::{self, Denied};
 use super::operation::{ListId, Lists, MAX_DEPTH, Raw, RawField};
-use super::options::Options;
 use crate::ids::{RequirementId, TypeId};
 use crate::model::Supergraph;
 use crate::model::field_set::FieldSet;
@@ -158,6 +157,11 @@ impl<'a> Selections<'a> {
         self.sets.get(id.0 as usize).unwrap_or(&NOTHING)
     }
 
+    /// The selection sets so far, in the order in which they were collected.
+    pub fn ids(&self) -> impl Iterator<Item = SetId> + use<> {
+        (0..u32::try_from(self.sets.len()).unwrap_or(u32::MAX)).map(SetId)
+    }
+
     /// Field `index` of a selection set.
     pub fn field(&self, set: SetId, index: usize) -> Option<&SelectedField> {
         self.set(set).fields.get(index)
@@ -174,6 +178,11 @@ impl<'a> Selections<'a> {
         self.calls.get_index(signature.0 as usize)
     }
 
+    /// All names with arguments so far.
+    pub fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.calls.iter()
+    }
+
     /// Interns a set of object types.
     pub fn intern(&mut self, types: TypeSet) -> TypesId {
         let (index, _) = self.types.insert_full(types);
@@ -187,27 +196,6 @@ impl<'a> Selections<'a> {
             denied::prune(&mut self.sets);
         }
         Ok(set)
-    }
-
-    /// Refuses fields that every subgraph resolves with arguments from a context only.
-    ///
-    /// # Errors
-    /// The first such field.
-    pub fn refuse_contexts(&self, options: &Options<'_>) -> Result<(), PlanError> {
-        if self.supergraph.contexts.is_empty() {
-            return Ok(());
-        }
-        for field in self.sets.iter().flat_map(|set| &set.fields) {
-            for id in self.types(field.types).iter() {
-                let subgraphs = self.supergraph.all_subgraphs();
-                let resolved: Vec<_> =
-                    subgraphs.iter().filter_map(|subgraph| options.resolved(id, subgraph, &field.name)).collect();
-                if !resolved.is_empty() && resolved.iter().all(|at| !at.context_arguments.is_empty()) {
-                    return Err(PlanError::Context(field.name.as_str().into()));
-                }
-            }
-        }
-        Ok(())
     }
 
     /// The selection set of a field set on objects of one type; the same field set is collected once.

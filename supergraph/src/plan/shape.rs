@@ -30,6 +30,8 @@ pub struct Layout {
     pub possible: TypeSet,
     /// What the client gets, in the operation's order.
     pub fields: Vec<OutputField>,
+    /// Its objects have one parent each, even where entities are the same: what is fetched for them depends on a context above.
+    pub has_one_parent: bool,
 }
 
 /// One step of a layout's path.

@@ -6,6 +6,7 @@ use super::place::Fact;
 use super::{Arrival, Chooser, Class, Door, Provided, Reach, Solution, Stage, Step, Visit};
 use crate::ids::SubgraphId;
 use crate::plan::PlanError;
+use crate::plan::contexts::UseId;
 use crate::plan::selections::{SelectedField, SetId, Signature};
 use apollo_compiler::Name;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -37,7 +38,9 @@ pub(super) struct Attempt<'c, 'a, 's> {
     pub required: FxHashMap<(usize, Signature), usize>,
     pub unreachable: usize,
     /// Steps that the client's fields need.
-    wanted: Vec<usize>,
+    pub wanted: Vec<usize>,
+    /// Values for uses of contexts below, and the steps that give them.
+    pub contexts: Vec<(UseId, Vec<usize>)>,
 }
 
 /// A field with the visits that give it, the doors that they open below, and the classes for which it is so.
@@ -61,7 +64,7 @@ impl Chooser<'_, '_> {
             reach.push(if names.is_empty() && choice.prefer.is_empty() && !self.needs_reach(doors, class) {
                 Rc::new(Reach::default())
             } else {
-                self.reach(class.example, doors, &names)?
+                self.reach((set, class.example), doors, &names)?
             });
         }
         let visits = doors.iter().map(|door| Visit {
@@ -69,6 +72,7 @@ impl Chooser<'_, '_> {
             stage: door.stage,
             provided: door.provided,
             door: Some(door.ty),
+            entered: door.entered,
             arrivals: Vec::new(),
             used: false,
         });
@@ -85,6 +89,7 @@ impl Chooser<'_, '_> {
             required: FxHashMap::default(),
             unreachable: 0,
             wanted: Vec::new(),
+            contexts: Vec::new(),
         };
         attempt.run()?;
         Ok(attempt.finish())
@@ -94,7 +99,14 @@ impl Chooser<'_, '_> {
     pub(super) fn names_beyond_doors(&self, set: SetId, doors: &[Door], class: &Class) -> Vec<Name> {
         let fields = class.fields.iter().filter_map(|index| self.selections.field(set, *index));
         let beyond = fields.filter(|field| field.is_fetched() && !self.given_by_door(doors, class, field));
-        beyond.map(|field| field.name.clone()).collect()
+        let mut names: Vec<Name> = beyond.map(|field| field.name.clone()).collect();
+        let setters = self.contexts.demands(set).iter().flat_map(|(_, setters)| setters);
+        for (_, demanded) in setters.filter(|(setter, _)| *setter == class.example) {
+            let fields = self.selections.set(*demanded).fields.iter();
+            let beyond = fields.filter(|field| !field.is_typename() && !self.given_by_door(doors, class, field));
+            names.extend(beyond.map(|field| field.name.clone()));
+        }
+        names
     }
 
     /// Whether some door gives a field.
@@ -145,6 +157,7 @@ impl Attempt<'_, '_, '_> {
         if self.choice.late {
             self.join_late();
         }
+        self.supply_contexts()?;
         self.descend(&pending)
     }
 
@@ -282,7 +295,11 @@ impl Attempt<'_, '_, '_> {
             }
             visit.used = used.iter().any(|(visit, _)| *visit == index);
         }
+        for (_, inputs) in &mut self.contexts {
+            *inputs = inputs.iter().filter_map(|step| kept.get(*step).copied()).collect();
+        }
         let mut solution = Solution {
+            contexts: self.contexts,
             classes: self.classes,
             visits: self.visits,
             steps,
@@ -317,10 +334,8 @@ impl Attempt<'_, '_, '_> {
         }
         let mut found: Vec<(usize, Door)> = Vec::new();
         for index in sources {
-            let Some((subgraph, from)) = self.visits.get(index).map(|visit| (visit.subgraph, (visit.provided, visit.stage)))
-            else {
-                continue;
-            };
+            let Some(visit) = self.visits.get(index) else { continue };
+            let (subgraph, from) = (visit.subgraph, (visit.provided, visit.stage, visit.entered));
             let Some(door) = self.chooser.door_below(example, subgraph, &field.name, from) else { continue };
             // A second visit of the same subgraph opens nothing that an earlier one does not.
             if !found.iter().any(|(_, known)| Door { stage: door.stage, ..*known } == door && known.stage <= door.stage) {

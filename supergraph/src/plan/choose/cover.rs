@@ -21,7 +21,7 @@ impl Chooser<'_, '_> {
             if names.is_empty() {
                 continue;
             }
-            let reach = self.reach(class.example, doors, &names)?;
+            let reach = self.reach((set, class.example), doors, &names)?;
             let mut seen: FxHashSet<Name> = names.iter().cloned().collect();
             while let Some(name) = names.pop() {
                 let mut ways = Vec::new();

@@ -15,15 +15,17 @@ mod attempt;
 mod cover;
 mod place;
 mod reach;
+mod supply;
 
 use super::PlanError;
+use super::contexts::{Contexts, UseId};
 use super::options::{Naming, Options, provided};
 use super::selections::{SelectedField, Selections, SetId};
 use crate::ids::{SubgraphId, TypeId};
 use crate::model::field_set::FieldSet;
 use crate::plan::shape::TypeSet;
 use indexmap::IndexMap;
-use reach::Reach;
+use reach::{ContextStages, Reach};
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -48,6 +50,8 @@ pub(super) struct Door {
     pub provided: Provided,
     /// Stage of its fetch.
     pub stage: Stage,
+    /// Whose objects its fetch represents, where an argument from a context may depend on it.
+    pub entered: Option<SetId>,
 }
 
 /// An interned list of provided field sets.
@@ -74,6 +78,8 @@ pub(super) struct Solution {
     pub visits: Vec<Visit>,
     /// What is taken from where; what a step relies on comes before it.
     pub steps: Vec<Step>,
+    /// Values for uses of contexts below, and the steps that give them.
+    pub contexts: Vec<(UseId, Vec<usize>)>,
     /// Fetches of this selection set and of those below, without the doors'.
     pub fetches: BTreeSet<(Stage, SubgraphId)>,
     /// Fields for which there is no way.
@@ -93,6 +99,8 @@ pub(super) struct Visit {
     pub provided: Provided,
     /// The type below the parent's field; `None` for an entity visit.
     pub door: Option<TypeId>,
+    /// Whose objects its fetch represents, where an argument from a context may depend on it.
+    pub entered: Option<SetId>,
     /// How the types get there; empty for a door.
     pub arrivals: Vec<Arrival>,
     /// Something is taken from it.
@@ -131,9 +139,13 @@ pub(super) struct Chooser<'a, 's> {
     pub options: Options<'a>,
     /// The selection sets.
     pub selections: &'s mut Selections<'a>,
+    /// What is read from contexts.
+    pub contexts: Rc<Contexts>,
+    /// The stage at which a selection set gives a context's value, in the try that is being made.
+    supplied: FxHashMap<(UseId, SetId), Stage>,
     provided: IndexMap<Vec<usize>, Vec<&'a FieldSet>, FxBuildHasher>,
-    solutions: FxHashMap<(SetId, Rc<[Door]>), Rc<Solution>>,
-    reaches: FxHashMap<(TypeId, Rc<[Door]>), Rc<Reach>>,
+    solutions: FxHashMap<(SetId, Rc<[Door]>, Vec<Stage>), Rc<Solution>>,
+    reaches: FxHashMap<(TypeId, Rc<[Door]>, ContextStages), Rc<Reach>>,
     classes: FxHashMap<SetId, Rc<Vec<Class>>>,
     /// Selection sets that are being solved, to see requirements that go in circles.
     solving: FxHashSet<(SetId, Vec<SubgraphId>)>,
@@ -174,12 +186,14 @@ fn weight(stage: Stage) -> u64 {
 
 impl<'a, 's> Chooser<'a, 's> {
     /// A solver over these selection sets.
-    pub fn new(options: Options<'a>, selections: &'s mut Selections<'a>) -> Self {
+    pub fn new(options: Options<'a>, selections: &'s mut Selections<'a>, contexts: Rc<Contexts>) -> Self {
         let mut provided = IndexMap::default();
         provided.insert(Vec::new(), Vec::new());
         Self {
             options,
             selections,
+            contexts,
+            supplied: FxHashMap::default(),
             provided,
             solutions: FxHashMap::default(),
             reaches: FxHashMap::default(),
@@ -193,7 +207,8 @@ impl<'a, 's> Chooser<'a, 's> {
     /// The best way found to answer `set` through `doors`; without doors it is a root, entered freely.
     pub fn solve(&mut self, set: SetId, doors: &[Door]) -> Result<Rc<Solution>, PlanError> {
         let doors: Rc<[Door]> = doors.into();
-        if let Some(known) = self.solutions.get(&(set, doors.clone())) {
+        let key = (set, doors.clone(), self.contexts.stages_within(set, &self.supplied));
+        if let Some(known) = self.solutions.get(&key) {
             return Ok(known.clone());
         }
         let place = (set, doors.iter().map(|door| door.subgraph).collect::<Vec<_>>());
@@ -201,11 +216,11 @@ impl<'a, 's> Chooser<'a, 's> {
             return Ok(Rc::new(Solution { unreachable: 1, complete: NEVER, ..Solution::default() }));
         }
         self.nesting += 1;
-        let solution = self.search(set, doors.clone());
+        let solution = self.search(set, doors);
         self.nesting -= 1;
         self.solving.remove(&place);
         let solution = Rc::new(solution?);
-        self.solutions.insert((set, doors), solution.clone());
+        self.solutions.insert(key, solution.clone());
         Ok(solution)
     }
 
@@ -286,11 +301,17 @@ impl<'a, 's> Chooser<'a, 's> {
     }
 
     /// The door to what is below field `name` of `object`, coming from a subgraph in which the object is reached with `from`.
-    fn door_below(&mut self, object: TypeId, subgraph: SubgraphId, name: &str, from: (Provided, Stage)) -> Option<Door> {
+    fn door_below(
+        &mut self,
+        object: TypeId,
+        subgraph: SubgraphId,
+        name: &str,
+        from: (Provided, Stage, Option<SetId>),
+    ) -> Option<Door> {
         let at = self.options.field(object, subgraph, name)?;
         let mut below = self.provided_below(from.0, object, name).unwrap_or_default();
         below.extend(at.provides.as_deref());
-        Some(Door { subgraph, ty: at.ty.named, provided: self.intern_provided(below), stage: from.1 })
+        Some(Door { subgraph, ty: at.ty.named, provided: self.intern_provided(below), stage: from.1, entered: from.2 })
     }
 
     /// What is provided below a field, if the field itself is provided.

@@ -115,9 +115,15 @@ impl Attempt<'_, '_, '_> {
         }
         ways.sort_unstable();
         for (_, stage, subgraph) in ways {
-            let Some(required) = self.chooser.options.requirement(example, subgraph, &selected.name) else { continue };
-            let required = self.chooser.selections.field_set(required, example)?;
-            let Some(needs) = self.needs(class, required, stage)? else { continue };
+            let mut needs = Needs::default();
+            if let Some(required) = self.chooser.options.requirement(example, subgraph, &selected.name) {
+                let required = self.chooser.selections.field_set(required, example)?;
+                let Some(found) = self.needs(class, required, stage)? else { continue };
+                needs = found;
+            }
+            let arguments = self.chooser.contexts.arguments(self.set, example, subgraph, &selected.name);
+            let contexts = arguments.iter().map(|(_, id)| self.chooser.context_stage(*id)).max();
+            needs.stage = needs.stage.max(contexts.unwrap_or(0));
             if let Some(visit) = self.enter(class, subgraph, Some(needs))? {
                 self.required.insert((class, selected.signature), visit);
                 return Ok(Some(visit));
@@ -152,7 +158,9 @@ impl Attempt<'_, '_, '_> {
         let Some(example) = self.classes.get(class).map(|class| class.example) else { return Vec::new() };
         let gives = |index: &usize| {
             self.visits.get(*index).is_some_and(|visit| {
-                self.has_class(*index, class) && self.chooser.gives(example, visit.subgraph, self.provided(*index), name)
+                self.has_class(*index, class)
+                    && (self.chooser.gives(example, visit.subgraph, self.provided(*index), name)
+                        || self.chooser.gives_in_context(self.set, example, visit, name))
             })
         };
         (0..self.visits.len()).filter(gives).collect()
@@ -175,7 +183,7 @@ impl Attempt<'_, '_, '_> {
     }
 
     /// Places all fields of a field set.
-    fn needs(&mut self, class: usize, set: SetId, bound: Stage) -> Result<Option<Needs>, PlanError> {
+    pub fn needs(&mut self, class: usize, set: SetId, bound: Stage) -> Result<Option<Needs>, PlanError> {
         let mut needs = Needs { sets: vec![set], ..Needs::default() };
         for index in 0..self.chooser.selections.set(set).fields.len() {
             let Some(fact) = self.obtain(class, set, index, bound)? else { return Ok(None) };
@@ -212,7 +220,9 @@ impl Attempt<'_, '_, '_> {
         };
         let there = (self.doors.len()..self.visits.len()).filter(fits).min_by_key(|index| self.stage(*index));
         let visit = there.unwrap_or_else(|| {
-            let visit = Visit { subgraph, stage, provided: Default::default(), door: None, arrivals: Vec::new(), used: false };
+            let entered = (naming != Naming::Root && !self.chooser.contexts.is_empty()).then_some(self.set);
+            let provided = Default::default();
+            let visit = Visit { subgraph, stage, provided, door: None, entered, arrivals: Vec::new(), used: false };
             self.visits.push(visit);
             self.visits.len() - 1
         });

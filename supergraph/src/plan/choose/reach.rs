@@ -8,7 +8,7 @@ use super::{Chooser, Door, NEVER, Provided, Stage};
 use crate::ids::{Id, SubgraphId, TypeId};
 use crate::plan::OperationKind;
 use crate::plan::PlanError;
-use crate::plan::options::Naming;
+use crate::plan::options::{Naming, top_names};
 use crate::plan::selections::SetId;
 use apollo_compiler::Name;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -17,8 +17,11 @@ use std::rc::Rc;
 /// A key of a subgraph and how its representations name the type.
 type Entrance = (SubgraphId, Naming, SetId);
 
-/// A field of a subgraph and what it requires.
-type Requirement = (SubgraphId, Name, SetId);
+/// A field of a subgraph, what it requires of the object, and the stage at which its arguments from contexts are there.
+type Requirement = (SubgraphId, Name, Option<SetId>, Stage);
+
+/// Fields of subgraphs with arguments from contexts, and the stage at which those are there.
+pub(super) type ContextStages = Vec<(Name, SubgraphId, Stage)>;
 
 /// What can be reached for objects of one type.
 #[derive(Clone, Debug, Default)]
@@ -47,8 +50,13 @@ impl Reach {
 
 impl Chooser<'_, '_> {
     /// What objects of this type can reach through these doors, with the requirements of these fields considered.
-    pub(super) fn reach(&mut self, object: TypeId, doors: &Rc<[Door]>, names: &[Name]) -> Result<Rc<Reach>, PlanError> {
-        let key = (object, doors.clone());
+    pub(super) fn reach(
+        &mut self,
+        (set, object): (SetId, TypeId),
+        doors: &Rc<[Door]>,
+        names: &[Name],
+    ) -> Result<Rc<Reach>, PlanError> {
+        let key = (object, doors.clone(), self.context_stages(set, object));
         let mut known = FxHashSet::default();
         if let Some(reach) = self.reaches.get(&key) {
             if names.iter().all(|name| reach.names.contains(name)) {
@@ -58,7 +66,7 @@ impl Chooser<'_, '_> {
         }
         known.extend(names.iter().cloned());
         let names = self.closure(object, known);
-        let reach = Rc::new(self.fixpoint(object, doors, names)?);
+        let reach = Rc::new(self.fixpoint(object, doors, names, &key.2)?);
         self.reaches.insert(key, reach.clone());
         Ok(reach)
     }
@@ -84,7 +92,13 @@ impl Chooser<'_, '_> {
         found
     }
 
-    fn fixpoint(&mut self, object: TypeId, doors: &Rc<[Door]>, names: FxHashSet<Name>) -> Result<Reach, PlanError> {
+    fn fixpoint(
+        &mut self,
+        object: TypeId,
+        doors: &Rc<[Door]>,
+        names: FxHashSet<Name>,
+        contexts: &ContextStages,
+    ) -> Result<Reach, PlanError> {
         let count = self.options.supergraph.subgraphs.len();
         let mut reach = Reach { entries: vec![(NEVER, None); count], required: FxHashMap::default(), known: NEVER, names };
         for door in doors.iter().filter(|door| self.opens(door, object)) {
@@ -92,7 +106,7 @@ impl Chooser<'_, '_> {
                 reach.known = reach.known.min(door.stage);
             }
         }
-        let requirements = self.requirements(object, &reach.names)?;
+        let requirements = self.requirements(object, &reach.names, contexts)?;
         let supergraph = self.options.supergraph;
         let exists = doors.iter().filter(|door| self.opens(door, object)).map(|door| door.stage).min();
         let is_root = [OperationKind::Query, OperationKind::Mutation, OperationKind::Subscription]
@@ -144,8 +158,11 @@ impl Chooser<'_, '_> {
             }
             changed = true;
         }
-        for (subgraph, name, required) in requirements {
-            let values = self.set_stage(object, *required, doors, reach)?;
+        for (subgraph, name, required, contexts) in requirements {
+            let values = match required {
+                Some(required) => self.set_stage(object, *required, doors, reach)?.max(*contexts),
+                None => *contexts,
+            };
             let stage = values.saturating_add(1).max(reach.entry(*subgraph).0);
             if stage != NEVER && stage < reach.required(name, *subgraph) {
                 reach.required.insert((name.clone(), *subgraph), stage);
@@ -199,7 +216,7 @@ impl Chooser<'_, '_> {
         let mut all = Vec::new();
         let mut best = NEVER;
         for (subgraph, provided, stage) in sources {
-            let Some(door) = self.door_below(object, *subgraph, name, (*provided, *stage)) else { continue };
+            let Some(door) = self.door_below(object, *subgraph, name, (*provided, *stage, None)) else { continue };
             all.push(door);
             let solution = self.solve(below, &[door])?;
             if solution.unreachable == 0 {
@@ -227,33 +244,27 @@ impl Chooser<'_, '_> {
     }
 
     /// Requirements of the named fields in every subgraph.
-    fn requirements(&mut self, object: TypeId, names: &FxHashSet<Name>) -> Result<Vec<Requirement>, PlanError> {
+    fn requirements(
+        &mut self,
+        object: TypeId,
+        names: &FxHashSet<Name>,
+        contexts: &ContextStages,
+    ) -> Result<Vec<Requirement>, PlanError> {
         let mut found = Vec::new();
         let mut names: Vec<&Name> = names.iter().collect();
         names.sort_unstable();
         for name in names {
             for subgraph in self.options.supergraph.all_subgraphs().iter() {
-                if let Some(required) = self.options.requirement(object, subgraph, name) {
-                    found.push((subgraph, name.clone(), self.selections.field_set(required, object)?));
-                }
+                let Some(at) = self.options.resolved(object, subgraph, name) else { continue };
+                let known = contexts.iter().find(|field| field.0 == *name && field.1 == subgraph).map(|field| field.2);
+                let contexts = if at.context_arguments.is_empty() { Some(0) } else { known };
+                let (Some(contexts), false) = (contexts, at.requires.is_none() && at.context_arguments.is_empty()) else {
+                    continue;
+                };
+                let required = at.requires.as_ref().map(|required| self.selections.field_set(required, object)).transpose()?;
+                found.push((subgraph, name.clone(), required, contexts));
             }
         }
         Ok(found)
     }
-}
-
-/// Names of the fields at the top of a field set, below fragments too.
-fn top_names(supergraph: &crate::model::Supergraph, set: &crate::model::field_set::FieldSet) -> Vec<Name> {
-    use crate::model::field_set::Selection;
-    let (mut names, mut open) = (Vec::new(), vec![set]);
-    while let Some(set) = open.pop() {
-        for selection in &set.selections {
-            match selection {
-                Selection::Field { field, .. } => names.push(supergraph.field(*field).name.clone()),
-                Selection::Fragment { below, .. } => open.push(below),
-                Selection::Typename => {}
-            }
-        }
-    }
-    names
 }

@@ -15,8 +15,9 @@ pub(in crate::plan) fn batch(draft: &mut Draft) -> Vec<Vec<usize>> {
     let mut groups: BTreeMap<(Stage, usize, SubgraphId, Option<usize>), Vec<usize>> = BTreeMap::new();
     let mut first: BTreeMap<(Stage, SubgraphId), usize> = BTreeMap::new();
     for (index, fetch) in draft.fetches.iter().enumerate() {
-        // A root's fetch stands alone; those with objects to represent come together, where the first of them stands.
-        let alone = fetch.arrivals.is_empty().then_some(index);
+        // A root's fetch stands alone, and one whose objects may have different values of a context; others with objects to
+        // represent come together, where the first of them stands.
+        let alone = (fetch.arrivals.is_empty() || !fetch.contexts.is_empty()).then_some(index);
         let place = alone.unwrap_or_else(|| *first.entry((fetch.stage, fetch.subgraph)).or_insert(index));
         groups.entry((fetch.stage, place, fetch.subgraph, alone)).or_default().push(index);
     }
@@ -40,14 +41,18 @@ fn settle(draft: &mut Draft) {
     order.sort_by_key(|index| std::cmp::Reverse(draft.fetches.get(*index).map(|fetch| fetch.stage)));
     for index in order {
         let Some(fetch) = draft.fetches.get(index) else { continue };
-        if fetch.arrivals.is_empty() {
+        if fetch.arrivals.is_empty() || !fetch.contexts.is_empty() {
             continue;
         }
         let waiting = draft.fetches.iter().filter(|other| other.after.contains(&index)).map(|other| other.stage - 1);
         let latest = waiting.min().unwrap_or(last);
         let beside = |stage: &Stage| {
             draft.fetches.iter().enumerate().any(|(other_index, other)| {
-                other_index != index && other.subgraph == fetch.subgraph && other.stage == *stage && !other.arrivals.is_empty()
+                other_index != index
+                    && other.subgraph == fetch.subgraph
+                    && other.stage == *stage
+                    && !other.arrivals.is_empty()
+                    && other.contexts.is_empty()
             })
         };
         let better = (fetch.stage..=latest).find(beside);
