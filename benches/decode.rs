@@ -14,15 +14,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use supergate::{
     exchange::{Exchange, Peer},
-    execute::{
-        Request,
-        errors::Service,
-        fetch::{self, Incoming},
-        prepared::Prepared,
-        run::Run,
-        scan::Scanner,
-        types::TypeNames,
-    },
+    execute::{Request, errors::Service, fetch::Incoming, prepared::Prepared, run::Run, scan::Scanner, types::TypeNames},
 };
 use supergraph::{
     ids::{Id, IdVec, LayoutId, ReadId, SlotId, SubgraphId, TypeId},
@@ -97,8 +89,14 @@ fn add(shape: &mut Shape, fields: Vec<Shaped<'_>>) -> (LayoutId, ReadId) {
         let value = below.map_or(ReadValue::Leaf, |(_, read)| ReadValue::Object(read));
         read.push(ReadField { key: key.into(), slot, types: None, lists, value });
     }
-    let layout =
-        Layout { slots: shown.len(), path: Vec::new(), object_type, possible: TypeSet::new(vec![TypeId::new(0)]), fields: shown };
+    let layout = Layout {
+        slots: shown.len(),
+        path: Vec::new(),
+        object_type,
+        possible: TypeSet::new(vec![TypeId::new(0)]),
+        fields: shown,
+        has_one_parent: false,
+    };
     let layout = shape.layouts.push(layout);
     (layout, shape.reads.push(Read { layout, typename: None, object_type: None, fields: read }))
 }
@@ -121,6 +119,7 @@ fn plan() -> Plan {
         subgraph: SubgraphId::new(0),
         kind: OperationKind::Query,
         document: "{users{...}}".into(),
+        opening: None,
         operation_name: None,
         variables: Vec::new(),
         target: Target::Root { layout: LayoutId::new(0), read: ReadId::new(0) },
@@ -134,9 +133,10 @@ fn plan() -> Plan {
 fn ours(request: Request<'_>, body: &Bytes) -> Vec<u8> {
     let mut run = Run::new(request);
     while let Some(id) = run.next_ready() {
-        let Some(outgoing) = fetch::build(&mut run, id) else { continue };
-        let reply = Ok(http::Response::new(body.clone()));
-        run.receive(Incoming { id, targets: outgoing.targets, reply, time: Duration::ZERO });
+        for outgoing in run.start(id) {
+            let reply = Ok(http::Response::new(body.clone()));
+            run.receive(Incoming { id, targets: outgoing.targets, reply, time: Duration::ZERO });
+        }
     }
     run.write().expect("the answer is small").answer.json
 }

@@ -11,14 +11,7 @@ use bytes::Bytes;
 use serde_json::Value as Json;
 use supergate::{
     exchange::{Exchange, Peer},
-    execute::{
-        Request,
-        errors::Service,
-        fetch::{self, Incoming},
-        prepared::Prepared,
-        run::Run,
-        types::TypeNames,
-    },
+    execute::{Request, errors::Service, fetch::Incoming, prepared::Prepared, run::Run, types::TypeNames},
 };
 use supergraph::{
     compose::{Source, compose},
@@ -81,14 +74,12 @@ pub fn run(world: &World, mut say: impl FnMut(usize) -> Bytes) -> String {
     let started = Instant::now();
     let mut count = 0;
     while let Some(id) = run.next_ready() {
-        let Some(outgoing) = fetch::build(&mut run, id) else {
-            run.end(id, Duration::ZERO);
-            continue;
-        };
-        serde_json::from_slice::<Json>(&outgoing.body).expect("what is sent is JSON");
-        let reply = Ok(http::Response::new(say(count)));
-        count += 1;
-        run.receive(Incoming { id, targets: outgoing.targets, reply, time: started.elapsed() });
+        for outgoing in run.start(id) {
+            serde_json::from_slice::<Json>(&outgoing.body).expect("what is sent is JSON");
+            let reply = Ok(http::Response::new(say(count)));
+            count += 1;
+            run.receive(Incoming { id, targets: outgoing.targets, reply, time: started.elapsed() });
+        }
     }
     let outcome = run.write();
     String::from_utf8(outcome.map(|outcome| outcome.answer.json).unwrap_or_else(|_| b"{\"data\":null}".to_vec())).expect("UTF-8")
@@ -108,7 +99,9 @@ pub fn check(world: &World, text: &str) -> Json {
         for step in error["path"].as_array().into_iter().flatten() {
             value = match (value, step) {
                 (Json::Null, _) => break,
-                (Json::Object(fields), Json::String(key)) => fields.get(key).unwrap_or_else(|| panic!("{error} leads nowhere: {text}")),
+                (Json::Object(fields), Json::String(key)) => {
+                    fields.get(key).unwrap_or_else(|| panic!("{error} leads nowhere: {text}"))
+                }
                 (Json::Array(items), Json::Number(index)) => {
                     let index = index.as_u64().and_then(|index| usize::try_from(index).ok());
                     index.and_then(|index| items.get(index)).unwrap_or_else(|| panic!("{error} leads nowhere: {text}"))
@@ -147,7 +140,9 @@ fn named(shape: &Shape, field: &OutputField, value: &Json) {
     let fits = match &field.value {
         OutputValue::Object(layout) => return object(shape, *layout, value),
         OutputValue::Typename | OutputValue::Leaf(LeafKind::String | LeafKind::Id | LeafKind::Enum(_)) => value.is_string(),
-        OutputValue::Leaf(LeafKind::Int) => value.as_i64().is_some_and(|value| i32::try_from(value).is_ok()) || *value == Json::from(-0.0),
+        OutputValue::Leaf(LeafKind::Int) => {
+            value.as_i64().is_some_and(|value| i32::try_from(value).is_ok()) || *value == Json::from(-0.0)
+        }
         OutputValue::Leaf(LeafKind::Float) => value.is_number(),
         OutputValue::Leaf(LeafKind::Boolean) => value.is_boolean(),
         OutputValue::Leaf(LeafKind::Any) => true,

@@ -9,7 +9,9 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value as Json;
 
 fuzz_target!(|bytes: &[u8]| {
-    let text = run(&WORLD, |fetch| if fetch == 0 { Bytes::copy_from_slice(bytes) } else { Bytes::from_static(b"{\"data\":{\"_entities\":[]}}") });
+    let text = run(&WORLD, |fetch| {
+        if fetch == 0 { Bytes::copy_from_slice(bytes) } else { Bytes::from_static(b"{\"data\":{\"_entities\":[]}}") }
+    });
     let answer = check(&WORLD, &text);
     if serde_json::from_slice::<Json>(bytes).is_err() {
         assert!(answer["data"].is_null() && answer["errors"].is_array(), "{text}");

@@ -3,6 +3,8 @@
 //! Relies on `decode` and `merge`; relied on by `fetch`.
 //! Spec: <https://spec.graphql.org/September2025/#sec-Response-Format>
 
+use std::borrow::Cow;
+
 use supergraph::{
     ids::ReadId,
     plan::{EntityBatch, shape::Shape},
@@ -41,29 +43,52 @@ pub enum Data {
 pub enum Targets<'a> {
     /// These objects, all with `data` itself.
     Root(ReadId, Vec<ObjectId>),
-    /// The objects of each batch.
-    Entities(Vec<(&'a EntityBatch, Representations)>),
+    /// The objects of each `_entities` field.
+    Entities(Vec<Part<'a>>),
+}
+
+/// One `_entities` field of a request.
+#[derive(Debug)]
+pub struct Part<'a> {
+    /// What the plan says of it.
+    pub batch: &'a EntityBatch,
+    /// Its number, where the request has a field for each value of a context.
+    pub number: Option<usize>,
+    /// Its objects.
+    pub all: Representations,
+}
+
+impl<'a> Part<'a> {
+    /// Its response key.
+    pub fn key(&self) -> Cow<'a, str> {
+        self.name(&self.batch.key)
+    }
+
+    /// A name of the batch as it stands in this field.
+    pub fn name(&self, name: &'a str) -> Cow<'a, str> {
+        self.number.map_or(Cow::Borrowed(name), |number| format!("{name}_{number}").into())
+    }
 }
 
 impl<'a> Targets<'a> {
     /// Every object with the read that fills it.
     pub fn iter(&self) -> impl Iterator<Item = (ReadId, ObjectId)> + '_ {
-        let (root, batches) = match self {
+        let (root, parts) = match self {
             Self::Root(read, objects) => (Some((read, objects)), &[][..]),
-            Self::Entities(batches) => (None, batches.as_slice()),
+            Self::Entities(parts) => (None, parts.as_slice()),
         };
         let root = root.into_iter().flat_map(|(read, objects)| objects.iter().map(|object| (*read, *object)));
-        root.chain(batches.iter().flat_map(|(batch, all)| all.members.iter().filter_map(|member| filled(batch, *member))))
+        root.chain(parts.iter().flat_map(|part| part.all.members.iter().filter_map(|member| filled(part.batch, *member))))
     }
 
     /// The objects that item `index` of the `_entities` field `key` belongs to.
     pub fn members(&self, key: &str, index: u64) -> impl Iterator<Item = (ReadId, ObjectId)> + '_ {
-        let batches = match self {
+        let parts = match self {
             Self::Root(..) => &[][..],
-            Self::Entities(batches) => batches.as_slice(),
+            Self::Entities(parts) => parts.as_slice(),
         };
-        let batch = batches.iter().find(|(batch, _)| *batch.key == *key);
-        batch.into_iter().flat_map(move |(batch, all)| all.members_of(index).iter().filter_map(|member| filled(batch, *member)))
+        let part = parts.iter().find(|part| part.key() == key);
+        part.into_iter().flat_map(move |part| part.all.members_of(index).iter().filter_map(|member| filled(part.batch, *member)))
     }
 }
 
@@ -134,26 +159,22 @@ fn decode_data(decoder: &mut Decoder<'_, '_>, input: Input<'_>, targets: &Target
                 share(decoder.store(), input.shape, *read, *first, *object);
             }
         }
-        Targets::Entities(batches) => return decode_batches(decoder, input, batches),
+        Targets::Entities(parts) => return decode_parts(decoder, input, parts),
     }
     Ok(Data::Taken)
 }
 
 /// Decodes the lists of entities. `_entities` cannot be null: where one that was asked for is, or is not there, so is the data.
-fn decode_batches(
-    decoder: &mut Decoder<'_, '_>,
-    input: Input<'_>,
-    batches: &[(&EntityBatch, Representations)],
-) -> Result<Data, Malformed> {
-    let mut outcomes = vec![Data::Missing; batches.len()];
+fn decode_parts(decoder: &mut Decoder<'_, '_>, input: Input<'_>, parts: &[Part<'_>]) -> Result<Data, Malformed> {
+    let mut outcomes = vec![Data::Missing; parts.len()];
     decoder.scan().expect(b'{')?;
     let mut is_open = !decoder.scan().take(b'}');
     while is_open {
         let key = decoder.scan().key()?;
-        let found = batches.iter().zip(&mut outcomes).find(|((batch, _), _)| batch.key.as_bytes() == key);
+        let found = parts.iter().zip(&mut outcomes).find(|(part, _)| part.key().as_bytes() == key);
         match found {
-            Some(((batch, all), outcome)) if *outcome == Data::Missing => {
-                *outcome = decode_entities(decoder, input, batch, all)?;
+            Some((part, outcome)) if *outcome == Data::Missing => {
+                *outcome = decode_entities(decoder, input, part)?;
             }
             Some(_) => return Err(Malformed),
             None => {
@@ -162,7 +183,7 @@ fn decode_batches(
         }
         is_open = decoder.scan().more(b'}')?;
     }
-    let is_complete = batches.iter().zip(&outcomes).all(|((_, all), outcome)| all.count == 0 || *outcome == Data::Taken);
+    let is_complete = parts.iter().zip(&outcomes).all(|(part, outcome)| part.all.count == 0 || *outcome == Data::Taken);
     Ok(if is_complete { Data::Taken } else { Data::Null })
 }
 
@@ -170,8 +191,7 @@ fn decode_batches(
 fn decode_entities(
     decoder: &mut Decoder<'_, '_>,
     input: Input<'_>,
-    batch: &EntityBatch,
-    all: &Representations,
+    Part { batch, all, .. }: &Part<'_>,
 ) -> Result<Data, Malformed> {
     if decoder.scan().peek() == b'n' {
         return decoder.scan().value().map(|_| Data::Null);

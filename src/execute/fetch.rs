@@ -2,6 +2,7 @@
 //!
 //! Relies on `represent`, `answer`, `errors` and `upstream`; relied on by `execute`.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use apollo_compiler::response::JsonMap;
@@ -15,11 +16,12 @@ use supergraph::{
 
 use super::{
     Subgraph,
-    answer::{self, Data, Targets, filled},
+    answer::{self, Data, Part, Targets, filled},
     decode::Input,
     errors::{self, MAX_ERRORS_PER_ANSWER, Service, Step},
     merge::Blame,
-    represent::{Representations, represent},
+    prepared,
+    represent::represent,
     run::Run,
     store::{BodyId, Checkpoint, FailureId, ObjectId},
 };
@@ -55,50 +57,98 @@ pub struct Incoming<'a> {
     pub time: Duration,
 }
 
-/// Builds the request of a fetch; `None` when there is nothing to ask.
-pub fn build<'a>(run: &mut Run<'a>, id: FetchId) -> Option<Outgoing<'a>> {
+/// Most `_entities` fields of one request that differ in the values of a context; more go into further requests.
+const MAX_PARTS: usize = 50;
+
+/// Builds the requests of a fetch: none when there is nothing to ask, several when contexts have many values.
+pub fn build<'a>(run: &mut Run<'a>, id: FetchId) -> Vec<Outgoing<'a>> {
     let plan = run.request.plan;
-    let fetch = plan.plan.fetches.get(id)?;
+    let Some(fetch) = plan.plan.fetches.get(id) else { return Vec::new() };
     if fetch.condition.is_some_and(|id| !super::holds(&run.conditions, id)) {
-        return None;
+        return Vec::new();
     }
-    let targets = match &fetch.target {
-        Target::Root { layout, read } => Targets::Root(*read, run.store.objects_of(*layout).to_vec()),
-        Target::Entities(batches) => {
-            let represented = |batch| (batch, represent(&run.store, run.request.types, batch, &run.conditions));
-            Targets::Entities(batches.iter().map(represented).collect())
+    let batches = match &fetch.target {
+        Target::Root { layout, read } => {
+            let objects = run.store.objects_of(*layout).to_vec();
+            if objects.is_empty() {
+                return Vec::new();
+            }
+            let body = body(plan.head_of(id).to_vec(), fetch, run.request.variables, &[]);
+            return vec![Outgoing { id, body, targets: Targets::Root(*read, objects) }];
         }
+        Target::Entities(batches) => batches,
     };
-    if let Targets::Entities(batches) = &targets {
-        leave_out(run, batches);
+    let mut parts = Vec::with_capacity(batches.len());
+    for batch in batches {
+        let lists = represent(&run.store, run.request.types, batch, &run.conditions);
+        parts.extend(lists.into_iter().map(|all| Part { batch, number: None, all }));
     }
-    let is_needed = match &targets {
-        Targets::Root(_, objects) => !objects.is_empty(),
-        Targets::Entities(batches) => batches.iter().any(|(_, all)| all.count > 0),
-    };
-    is_needed.then(|| Outgoing { id, body: body(plan.head_of(id), fetch, run.request.variables, &targets), targets })
+    leave_out(run, &parts);
+    if !parts.iter().any(|part| part.all.count > 0) {
+        return Vec::new();
+    }
+    let variables = run.request.variables;
+    match &fetch.opening {
+        Some(opening) if parts.len() > 1 => apart(id, (fetch, opening), variables, parts),
+        _ => {
+            let body = body(plan.head_of(id).to_vec(), fetch, variables, &parts);
+            vec![Outgoing { id, body, targets: Targets::Entities(parts) }]
+        }
+    }
+}
+
+/// Requests in which every value of a context has an `_entities` field of its own.
+fn apart<'a>(id: FetchId, (fetch, opening): (&Fetch, &str), variables: &JsonMap, mut parts: Vec<Part<'a>>) -> Vec<Outgoing<'a>> {
+    parts.retain(|part| part.all.count > 0);
+    let mut requests = Vec::new();
+    while !parts.is_empty() {
+        let rest = parts.split_off(parts.len().min(MAX_PARTS));
+        let mut these = std::mem::replace(&mut parts, rest);
+        for (number, part) in these.iter_mut().enumerate() {
+            part.number = Some(number);
+        }
+        let head = prepared::head(&document(opening, &these), fetch.operation_name.as_deref());
+        let body = body(head, fetch, variables, &these);
+        requests.push(Outgoing { id, body, targets: Targets::Entities(these) });
+    }
+    requests
+}
+
+/// A document with one `_entities` field for each part.
+fn document(opening: &str, parts: &[Part<'_>]) -> String {
+    let (mut variables, mut fields) = (String::from(opening), String::new());
+    for (index, part) in parts.iter().enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
+        let (key, representations) = (part.key(), part.name(&part.batch.variable));
+        let mut selection = part.batch.selection.to_string();
+        // Writing to a string cannot fail.
+        let _ = write!(variables, "{comma}${representations}: [_Any!]!");
+        for context in &part.batch.contexts {
+            let name = part.name(&context.name);
+            let _ = write!(variables, ", ${name}: {}", context.ty);
+            selection = selection.replace(&*context.name, &name);
+        }
+        let _ = write!(fields, " {key}: _entities(representations: ${representations}) {selection}");
+    }
+    format!("{variables}) {{{fields} }}")
 }
 
 /// Marks what objects without a representation miss because something that they need failed.
-fn leave_out(run: &mut Run<'_>, batches: &[(&supergraph::plan::EntityBatch, Representations)]) {
-    for (batch, all) in batches {
-        for (member, failure) in &all.failed {
-            if let Some((read, object)) = filled(batch, *member) {
+fn leave_out(run: &mut Run<'_>, parts: &[Part<'_>]) {
+    for part in parts {
+        for (member, failure) in &part.all.failed {
+            if let Some((read, object)) = filled(part.batch, *member) {
                 run.fail((read, object), Blame { failure: *failure, since: None });
             }
         }
     }
 }
 
-/// The request body: the head, the client's variables that the document uses, and the representations.
-fn body(head: &[u8], fetch: &Fetch, variables: &JsonMap, targets: &Targets<'_>) -> Bytes {
-    let batches = match targets {
-        Targets::Root(..) => &[][..],
-        Targets::Entities(batches) => batches.as_slice(),
-    };
-    let size: usize = batches.iter().map(|(batch, all)| batch.variable.len() + all.json.len() + 4).sum();
-    let mut out = Vec::with_capacity(head.len() + size + 32);
-    out.extend_from_slice(head);
+/// The request body: the head, the client's variables that the document uses, the representations and the values of contexts.
+fn body(head: Vec<u8>, fetch: &Fetch, variables: &JsonMap, parts: &[Part<'_>]) -> Bytes {
+    let mut out = head;
+    let size: usize = parts.iter().map(|part| part.batch.variable.len() + part.all.json.len() + 8).sum();
+    out.reserve_exact(size + 32);
     let mut is_first = true;
     let mut name = |out: &mut Vec<u8>, name: &str| {
         out.extend_from_slice(if is_first { b",\"variables\":{\"" } else { b",\"" });
@@ -111,9 +161,13 @@ fn body(head: &[u8], fetch: &Fetch, variables: &JsonMap, targets: &Targets<'_>) 
         // Writing JSON into memory cannot fail.
         let _ = serde_json::to_writer(&mut out, value);
     }
-    for (batch, all) in batches {
-        name(&mut out, &batch.variable);
-        out.extend_from_slice(&all.json);
+    for part in parts {
+        name(&mut out, &part.name(&part.batch.variable));
+        out.extend_from_slice(&part.all.json);
+        for (context, value) in part.batch.contexts.iter().zip(&part.all.contexts) {
+            name(&mut out, &part.name(&context.name));
+            out.extend_from_slice(value);
+        }
     }
     if !is_first {
         out.push(b'}');

@@ -43,9 +43,36 @@ fn share_value(store: &mut Store, shape: &Shape, field: &ReadField, (new, old): 
             }
             old
         }
+        (Value::Object(from), Value::Absent | Value::Null | Value::Failed(_)) => child_of(store, shape, field, from),
+        (Value::List(from), Value::Absent | Value::Null | Value::Failed(_)) if has_one_parent(shape, field) => {
+            let places: Vec<_> = store.items(from).collect();
+            let mut items = Vec::with_capacity(places.len());
+            for place in places {
+                items.push(share_value(store, shape, field, (store.get(place), Value::Absent)));
+            }
+            Value::List(store.add_list(items.into_iter()))
+        }
         (Value::Absent, old) | (_, old @ (Value::Raw(_) | Value::Object(_) | Value::List(_))) => old,
         (new, _) => new,
     }
+}
+
+/// The object that a row gets from another of the same entity: the same one, or one like it where each has one parent.
+fn child_of(store: &mut Store, shape: &Shape, field: &ReadField, from: ObjectId) -> Value {
+    let ReadValue::Object(read) = field.value else { return Value::Object(from) };
+    if !has_one_parent(shape, field) {
+        return Value::Object(from);
+    }
+    let to = store.add_object(shape, store.object(from).layout);
+    share(store, shape, read, from, to);
+    Value::Object(to)
+}
+
+/// Whether the objects of a field must not stand at two places.
+fn has_one_parent(shape: &Shape, field: &ReadField) -> bool {
+    let ReadValue::Object(read) = field.value else { return false };
+    let layout = shape.reads.get(read).and_then(|read| shape.layouts.get(read.layout));
+    layout.is_some_and(|layout| layout.has_one_parent)
 }
 
 /// How much of what a fetch filled is taken back.

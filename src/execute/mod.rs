@@ -3,6 +3,7 @@
 //! Relies on `upstream` for the calls and on `supergraph::plan` for what to do; `graphql` relies on it.
 
 pub mod answer;
+pub mod contexts;
 pub mod decode;
 pub mod errors;
 pub mod fetch;

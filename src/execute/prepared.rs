@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use supergraph::{
     ids::{FetchId, Id, IdVec, LayoutId},
-    plan::{Fetch, Plan},
+    plan::Plan,
 };
 
 /// Least capacity of a new buffer.
@@ -40,7 +40,7 @@ impl Prepared {
             plan,
         };
         for (_, fetch) in prepared.plan.fetches.iter() {
-            prepared.heads.push(head(fetch));
+            prepared.heads.push(head(&fetch.document, fetch.operation_name.as_deref()).into());
             prepared.dependents.push(Vec::new());
         }
         for (id, fetch) in prepared.plan.fetches.iter() {
@@ -103,10 +103,11 @@ impl Prepared {
     }
 }
 
-fn head(fetch: &Fetch) -> Box<[u8]> {
-    let mut head = format!("{{\"query\":{}", serde_json::Value::from(fetch.document.as_str()));
-    if let Some(name) = &fetch.operation_name {
-        head.push_str(&format!(",\"operationName\":{}", serde_json::Value::from(name.as_str())));
+/// A request body up to the variables: an open object.
+pub fn head(document: &str, operation_name: Option<&str>) -> Vec<u8> {
+    let mut head = format!("{{\"query\":{}", serde_json::Value::from(document));
+    if let Some(name) = operation_name {
+        head.push_str(&format!(",\"operationName\":{}", serde_json::Value::from(name)));
     }
-    head.into_bytes().into()
+    head.into_bytes()
 }

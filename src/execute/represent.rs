@@ -1,6 +1,6 @@
 //! Represent: the objects of an entity fetch as `representations`, each different one once.
 //!
-//! Relies on `store` and the plan; relied on by `fetch`. Cost: one pass over the objects, one hash of each representation.
+//! Relies on `store`, `contexts` and the plan; relied on by `fetch`. Cost: one pass over the objects, one hash of each representation.
 
 use std::hash::Hasher;
 
@@ -10,6 +10,7 @@ use supergraph::plan::{
 };
 
 use super::{
+    contexts::Values,
     decode::applies,
     store::{FailureId, Object, ObjectId, Store, Value},
     types::TypeNames,
@@ -26,6 +27,10 @@ pub struct Representations {
     pub members: Vec<Member>,
     /// Objects that are left out because something that they need failed.
     pub failed: Vec<(Member, FailureId)>,
+    /// The values that all of them have from contexts, in the order of the batch's variables.
+    pub contexts: Vec<Vec<u8>>,
+    /// Representations by hash: number and place in `json`.
+    known: FxHashMap<u64, (u32, usize, usize)>,
 }
 
 /// An object that a fetch fills.
@@ -40,41 +45,78 @@ pub struct Member {
 }
 
 /// Why an object has no representation.
-enum Missing {
+#[derive(Clone, Copy, Debug)]
+pub enum Missing {
     /// What it needs was not fetched.
     Absent,
     /// What it needs failed.
     Failed(FailureId),
 }
 
-/// The representations of a batch's objects.
-pub fn represent(store: &Store, types: &TypeNames, batch: &EntityBatch, conditions: &[bool]) -> Representations {
-    let mut all = Representations { json: vec![b'['], ..Representations::default() };
-    let mut known: FxHashMap<u64, (u32, usize, usize)> = FxHashMap::default();
+/// The representations of a batch's objects: one list for all that have the same values from contexts. At least one.
+pub fn represent(store: &Store, types: &TypeNames, batch: &EntityBatch, conditions: &[bool]) -> Vec<Representations> {
+    let mut lists = vec![Representations { json: vec![b'['], ..Representations::default() }];
+    let mut numbers: FxHashMap<Vec<Vec<u8>>, usize> = FxHashMap::default();
     for (index, position) in batch.at.iter().enumerate() {
         if position.condition.is_some_and(|id| !super::holds(conditions, id)) {
             continue;
         }
         let index = u32::try_from(index).unwrap_or(u32::MAX);
-        for &object in store.objects_of(position.layout) {
-            add(&mut all, &mut known, (store, types), (index, position, object));
+        let contexts: Vec<Values> = position.contexts.iter().map(|value| Values::find(store, value)).collect();
+        for &id in store.objects_of(position.layout) {
+            if !applies(position.types.as_ref(), store.object(id).concrete) {
+                continue;
+            }
+            let list = match list_of(&mut lists, &mut numbers, &contexts, id) {
+                Ok(list) => list,
+                Err(missing) => {
+                    leave_out(lists.first_mut(), Member { representation: 0, position: index, object: id }, missing);
+                    continue;
+                }
+            };
+            if let Some(all) = lists.get_mut(list) {
+                add(all, (store, types), (index, position, id));
+            }
         }
     }
-    all.json.push(b']');
-    all.members.sort_unstable();
-    all
+    for all in &mut lists {
+        all.json.push(b']');
+        all.members.sort_unstable();
+    }
+    lists
 }
 
-fn add(
-    all: &mut Representations,
-    known: &mut FxHashMap<u64, (u32, usize, usize)>,
-    (store, types): (&Store, &TypeNames),
-    (position, at, id): (u32, &EntityPosition, ObjectId),
-) {
-    let object = store.object(id);
-    if !applies(at.types.as_ref(), object.concrete) {
-        return;
+/// The list for an object's values from contexts.
+fn list_of(
+    lists: &mut Vec<Representations>,
+    numbers: &mut FxHashMap<Vec<Vec<u8>>, usize>,
+    contexts: &[Values],
+    id: ObjectId,
+) -> Result<usize, Missing> {
+    if contexts.is_empty() {
+        return Ok(0);
     }
+    let values = contexts.iter().map(|values| values.get(id).map(<[u8]>::to_vec)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(number) = numbers.get(&values) {
+        return Ok(*number);
+    }
+    let number = numbers.len();
+    numbers.insert(values.clone(), number);
+    match lists.get_mut(number) {
+        Some(first) => first.contexts = values,
+        None => lists.push(Representations { json: vec![b'['], contexts: values, ..Representations::default() }),
+    }
+    Ok(number)
+}
+
+fn leave_out(all: Option<&mut Representations>, member: Member, missing: Missing) {
+    if let (Some(all), Missing::Failed(failure)) = (all, missing) {
+        all.failed.push((member, failure));
+    }
+}
+
+fn add(all: &mut Representations, (store, types): (&Store, &TypeNames), (position, at, id): (u32, &EntityPosition, ObjectId)) {
+    let object = store.object(id);
     let before = all.json.len();
     if all.count > 0 {
         all.json.push(b',');
@@ -83,16 +125,14 @@ fn add(
     let mut member = Member { representation: all.count, position, object: id };
     if let Err(missing) = write(&mut all.json, (store, types), &at.representation, object) {
         all.json.truncate(before);
-        if let Missing::Failed(failure) = missing {
-            all.failed.push((member, failure));
-        }
+        leave_out(Some(all), member, missing);
         return;
     }
     let (head, new) = all.json.split_at(start);
     let mut hasher = FxHasher::default();
     hasher.write(new);
     let hash = hasher.finish();
-    match known.get(&hash) {
+    match all.known.get(&hash) {
         Some(&(same, from, to)) if head.get(from..to) == Some(new) => {
             member.representation = same;
             all.json.truncate(before);
@@ -100,7 +140,7 @@ fn add(
         // Two that differ under one hash are both sent: nothing is lost but the saving.
         Some(_) => all.count += 1,
         None => {
-            known.insert(hash, (all.count, start, all.json.len()));
+            all.known.insert(hash, (all.count, start, all.json.len()));
             all.count += 1;
         }
     }

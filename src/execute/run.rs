@@ -9,6 +9,7 @@ use apollo_compiler::response::JsonMap;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use http::HeaderMap;
+use rustc_hash::FxHashMap;
 use supergraph::{
     ids::{FetchId, Id, IdVec, ReadId, SlotId, SubgraphId},
     plan::{Condition, shape::Shape},
@@ -74,6 +75,8 @@ pub struct Run<'a> {
     pub conditions: Vec<bool>,
     /// How many fetches each one still waits for.
     waiting: Vec<usize>,
+    /// Requests in flight of the fetches that have several.
+    unanswered: FxHashMap<FetchId, usize>,
     ready: VecDeque<FetchId>,
     /// How long each fetch and the longest chain before it took.
     times: Vec<Duration>,
@@ -89,14 +92,14 @@ pub async fn execute(request: Request<'_>, subgraphs: &IdVec<SubgraphId, Subgrap
     let mut pending = FuturesUnordered::new();
     loop {
         while let Some(id) = run.next_ready() {
-            let sent = fetch::build(&mut run, id).and_then(|outgoing| {
-                let fetch = request.plan.plan.fetches.get(id)?;
-                let subgraph = subgraphs.get(fetch.subgraph)?;
-                Some(fetch::send(request.exchange, subgraph, fetch.kind, outgoing))
-            });
-            match sent {
-                Some(sent) => pending.push(sent),
-                None => run.end(id, Duration::ZERO),
+            let fetch = request.plan.plan.fetches.get(id);
+            let asked = fetch.and_then(|fetch| Some((fetch.kind, subgraphs.get(fetch.subgraph)?)));
+            let Some((kind, subgraph)) = asked else {
+                run.end(id, Duration::ZERO);
+                continue;
+            };
+            for outgoing in run.start(id) {
+                pending.push(fetch::send(request.exchange, subgraph, kind, outgoing));
             }
         }
         let Some(incoming) = pending.next().await else { break };
@@ -125,6 +128,7 @@ impl<'a> Run<'a> {
             conditions: plan.plan.conditions.iter().map(|(_, condition)| evaluate(condition, request.variables)).collect(),
             times: vec![Duration::ZERO; waiting.len()],
             headers: Vec::new(),
+            unanswered: FxHashMap::default(),
             request,
             waiting,
             ready,
@@ -146,6 +150,17 @@ impl<'a> Run<'a> {
         merge::fail(&mut self.store, &self.request.plan.plan.shape, read, object, blame);
     }
 
+    /// The requests of a fetch; without any it has ended.
+    pub fn start(&mut self, id: FetchId) -> Vec<fetch::Outgoing<'a>> {
+        let requests = fetch::build(self, id);
+        match requests.len() {
+            0 => self.end(id, Duration::ZERO),
+            1 => {}
+            more => drop(self.unanswered.insert(id, more)),
+        }
+        requests
+    }
+
     /// Takes an answer, and starts what waited for it.
     pub fn receive(&mut self, incoming: fetch::Incoming<'a>) {
         let fetch::Incoming { id, targets, mut reply, time } = incoming;
@@ -154,6 +169,12 @@ impl<'a> Run<'a> {
             self.headers.push((id, std::mem::take(reply.headers_mut())));
         }
         fetch::finish(self, fetch.subgraph, &targets, reply);
+        if let Some(left) = self.unanswered.get_mut(&id) {
+            *left -= 1;
+            if *left > 0 {
+                return;
+            }
+        }
         self.end(id, time);
     }
 

@@ -69,6 +69,11 @@ async fn check_virtual(name: &str) {
 }
 
 #[tokio::test]
+async fn contexts() {
+    check_virtual("contexts").await;
+}
+
+#[tokio::test]
 async fn example() {
     let example = Example::start(Addresses::any_port()).await.unwrap();
     let router = Router::start_with(&example, "").await;

@@ -2,7 +2,8 @@
 //!
 //! Relies on apollo-compiler, which validates every operation before it is executed, so that a planner's invalid fetch is an error
 //! of the test. In a world, `"$Product:1"` refers to the entity of that name; `{ "$by": "id", "of": "Product" }` to the one that the
-//! argument `id` names; and `{ "$from": ["price", "size.weight"] }` joins what the representation brought, for `@requires`.
+//! argument `id` names; `{ "$from": ["price", "size.weight"] }` joins what the representation brought, for `@requires`; and
+//! `{ "$arguments": ["currency"] }` joins the field's arguments, for `@fromContext`.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -33,6 +34,8 @@ const FEDERATION: &str = r#"
     directive @policy(policies: [[String!]!]!) on FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENUM
     directive @cost(weight: Int!) on ARGUMENT_DEFINITION | ENUM | FIELD_DEFINITION | INPUT_FIELD_DEFINITION | OBJECT | SCALAR
     directive @listSize(assumedSize: Int, slicingArguments: [String!], sizedFields: [String!], requireOneSlicingArgument: Boolean = true) on FIELD_DEFINITION
+    directive @context(name: String!) repeatable on OBJECT | INTERFACE | UNION
+    directive @fromContext(field: String) on ARGUMENT_DEFINITION
     scalar _Any
     type _Service { sdl: String }
 "#;
@@ -206,6 +209,10 @@ impl<'a> Object<'a> {
     fn resolve(&self, value: &'a Value, type_name: &'a str, arguments: &JsonMap) -> Result<ResolvedValue<'a>, FieldError> {
         if let Some(sources) = value["$from"].as_array() {
             return self.join(sources);
+        }
+        if let Some(names) = value["$arguments"].as_array() {
+            let given = names.iter().filter_map(|name| arguments.get(name.as_str()?));
+            return Ok(ResolvedValue::leaf(given.map(ToString::to_string).collect::<Vec<_>>().join("-")));
         }
         if let Some(argument) = value["$by"].as_str() {
             let wanted = arguments.get(argument).and_then(|value| value.as_str()).unwrap_or_default();

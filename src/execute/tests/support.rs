@@ -62,7 +62,14 @@ pub fn reads(key: &str, at: usize, lists: u8, value: ReadValue) -> ReadField {
 
 /// A layout whose objects are all of the type with this number.
 pub fn row(of: usize, fields: Vec<OutputField>) -> Layout {
-    Layout { slots: 8, path: Vec::new(), object_type: Some(type_id(of)), possible: TypeSet::new(vec![type_id(of)]), fields }
+    Layout {
+        slots: 8,
+        path: Vec::new(),
+        object_type: Some(type_id(of)),
+        possible: TypeSet::new(vec![type_id(of)]),
+        fields,
+        has_one_parent: false,
+    }
 }
 
 pub fn reading(into: usize, fields: Vec<ReadField>) -> Read {
@@ -74,6 +81,7 @@ pub fn root_fetch(subgraph: usize, into: usize) -> Fetch {
         subgraph: SubgraphId::new(subgraph),
         kind: OperationKind::Query,
         document: format!("{{ root{into} }}"),
+        opening: None,
         operation_name: None,
         variables: Vec::new(),
         target: Target::Root { layout: layout(0), read: read(into) },
@@ -92,12 +100,15 @@ pub fn entity_fetch(subgraph: usize, positions: &[(usize, usize)], after: &[usiz
         condition: None,
         representation: representation.clone(),
         read: read(*by),
+        contexts: Vec::new(),
     };
     Fetch {
         target: Target::Entities(vec![EntityBatch {
             key: "_entities".into(),
             variable: "representations".into(),
             at: positions.iter().map(at).collect(),
+            contexts: Vec::new(),
+            selection: "".into(),
         }]),
         after: after.iter().map(|id| Id::new(*id)).collect(),
         document: "query($representations:[_Any!]!){_entities(representations:$representations){...}}".into(),
@@ -157,16 +168,14 @@ pub fn run_text(plan: Plan, mut script: impl FnMut(usize, Json) -> Result<Bytes,
     };
     let mut run = Run::new(request);
     while let Some(id) = run.next_ready() {
-        let Some(outgoing) = fetch::build(&mut run, id) else {
-            run.end(id, Duration::ZERO);
-            continue;
-        };
-        let of = prepared.plan.fetches.get(id).unwrap().subgraph.index();
-        let body = serde_json::from_slice(&outgoing.body).expect("the request is JSON");
-        let reply = script(of, body)
-            .map(http::Response::new)
-            .map_err(|()| Error::new(ErrorKind::UpstreamUnreachable, "the secret address refused"));
-        run.receive(fetch::Incoming { id, targets: outgoing.targets, reply, time: Duration::ZERO });
+        for outgoing in run.start(id) {
+            let of = prepared.plan.fetches.get(id).unwrap().subgraph.index();
+            let body = serde_json::from_slice(&outgoing.body).expect("the request is JSON");
+            let reply = script(of, body)
+                .map(http::Response::new)
+                .map_err(|()| Error::new(ErrorKind::UpstreamUnreachable, "the secret address refused"));
+            run.receive(fetch::Incoming { id, targets: outgoing.targets, reply, time: Duration::ZERO });
+        }
     }
     String::from_utf8(run.write().unwrap().answer.json).expect("the answer is UTF-8")
 }

@@ -2,10 +2,11 @@
 //!
 //! Relies on `fetches`, the passes and `document`; relied on by `plan()` and `json`, which prints what is assembled here.
 
+use super::arrivals::ArrivalDraft;
 use super::condition::{ALWAYS, Guard};
 use super::contexts::{Contexts, UseId};
 use super::document::{Body, Documents, Rename};
-use super::fetches::{ArrivalDraft, Draft, FetchDraft};
+use super::fetches::{Draft, FetchDraft};
 use super::operation::Operation;
 use super::options::{Naming, Options};
 use super::selections::{Selections, SetId};

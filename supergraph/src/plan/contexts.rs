@@ -30,11 +30,14 @@ pub(super) struct Contexts {
     uses: Vec<Use>,
     /// By selection set and type of the objects.
     fields: FxHashMap<(SetId, TypeId), Vec<ContextField>>,
-    /// What a selection set gives to uses below it: the use, and a field set for each type that sets the context.
-    demands: FxHashMap<SetId, Vec<(UseId, Vec<(TypeId, SetId)>)>>,
+    /// What a selection set gives to uses below it.
+    demands: FxHashMap<SetId, Vec<Demand>>,
     /// Uses in or below a selection set, with the selection sets above it that give their values.
     within: FxHashMap<SetId, Vec<(UseId, SetId)>>,
 }
+
+/// A use of a context, and a field set for each type that sets it.
+pub(super) type Demand = (UseId, Vec<(TypeId, SetId)>);
 
 /// A value read from a context.
 #[derive(Debug)]
@@ -114,7 +117,7 @@ impl Contexts {
     }
 
     /// What a selection set gives to uses below it.
-    pub fn demands(&self, set: SetId) -> &[(UseId, Vec<(TypeId, SetId)>)] {
+    pub fn demands(&self, set: SetId) -> &[Demand] {
         self.demands.get(&set).map_or(&[], Vec::as_slice)
     }
 

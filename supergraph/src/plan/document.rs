@@ -6,9 +6,10 @@
 //! Relies on `fetches`; relied on by `assemble`.
 //! Spec: <https://spec.graphql.org/September2025/#sec-Field-Selection-Merging>
 
+use super::arrivals::ArrivalDraft;
 use super::condition::{ALWAYS, Guard};
 use super::contexts::{Contexts, UseId};
-use super::fetches::{ArrivalDraft, Draft, Pick, SlotDraft, VisitDraft};
+use super::fetches::{Draft, Pick, SlotDraft, VisitDraft};
 use super::merging::Standing;
 use super::options::{Naming, Options};
 use super::selections::Selections;
@@ -94,6 +95,9 @@ struct Printed<'d> {
     /// What stands under each response key.
     standing: Standing<'d>,
 }
+
+/// The type of a field in a subgraph, and its arguments from contexts.
+type Form<'d> = (Option<TypeRef>, &'d [(Name, UseId)]);
 
 /// One field as it is printed: a pick for some of its types, under a response key.
 pub(super) struct Unit<'d> {
@@ -263,7 +267,7 @@ impl<'d> Documents<'d, '_> {
                 continue;
             }
             // Objects with another type of the field, or with other arguments from contexts, have the field apart.
-            let mut split: Vec<((Option<TypeRef>, &[(Name, UseId)]), Vec<TypeId>)> = Vec::new();
+            let mut split: Vec<(Form<'_>, Vec<TypeId>)> = Vec::new();
             for id in &unit.types {
                 let how = (self.type_in(*id, subgraph, slot_draft), self.read_from_contexts(visit, subgraph, *id, slot_draft));
                 match split.iter_mut().find(|(known, _)| *known == how) {

@@ -3,9 +3,9 @@
 //! The JSON names keys of one merged answer where the plan has slots; both describe the same data. Relied on by `print` and the
 //! command line; relies on `assemble`.
 
+use super::arrivals::ArrivalDraft;
 use super::assemble::{Assembled, Explained, ExplainedBatch, Ready, covers};
 use super::document::Rename;
-use super::fetches::ArrivalDraft;
 use super::options::Naming;
 use super::{Condition, Fetch, OperationKind, RepresentationField, RepresentationValue};
 use crate::ids::{Id, TypeId};

@@ -6,6 +6,7 @@
 //! Relied on by the gateway's executor, which runs a plan without looking anything up by name.
 
 mod arguments;
+mod arrivals;
 mod assemble;
 mod check;
 mod choose;

@@ -5,10 +5,11 @@
 //! relies on `assemble` for the finished draft.
 
 use super::PlanStage;
+use super::arrivals::ArrivalDraft;
 use super::assemble::Ready;
 use super::choose::{Solution, Step, Visit};
 use super::condition::{ALWAYS, Guard};
-use super::fetches::{ArrivalDraft, FetchDraft, LayoutDraft, VisitDraft};
+use super::fetches::{FetchDraft, LayoutDraft, VisitDraft};
 use super::options::Naming;
 use super::rows;
 use super::selections::{SelectedField, SetId};

@@ -133,6 +133,12 @@ pub(super) enum Step {
     Typename { class: usize, visit: usize },
 }
 
+/// A selection set, its doors, and the stages at which what it reads from contexts is there.
+type SolutionKey = (SetId, Rc<[Door]>, Vec<Stage>);
+
+/// An object type, its doors, and its fields with arguments from contexts.
+type ReachKey = (TypeId, Rc<[Door]>, ContextStages);
+
 /// The solver of one planning run.
 pub(super) struct Chooser<'a, 's> {
     /// Who can resolve what.
@@ -144,8 +150,8 @@ pub(super) struct Chooser<'a, 's> {
     /// The stage at which a selection set gives a context's value, in the try that is being made.
     supplied: FxHashMap<(UseId, SetId), Stage>,
     provided: IndexMap<Vec<usize>, Vec<&'a FieldSet>, FxBuildHasher>,
-    solutions: FxHashMap<(SetId, Rc<[Door]>, Vec<Stage>), Rc<Solution>>,
-    reaches: FxHashMap<(TypeId, Rc<[Door]>, ContextStages), Rc<Reach>>,
+    solutions: FxHashMap<SolutionKey, Rc<Solution>>,
+    reaches: FxHashMap<ReachKey, Rc<Reach>>,
     classes: FxHashMap<SetId, Rc<Vec<Class>>>,
     /// Selection sets that are being solved, to see requirements that go in circles.
     solving: FxHashSet<(SetId, Vec<SubgraphId>)>,
