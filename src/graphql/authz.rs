@@ -25,6 +25,8 @@ use crate::{
 
 /// Denied fields of one operation that are told when it is rejected.
 const MAX_TOLD: usize = 100;
+/// Denied fields of one operation that are looked at, for some may be left out by variables.
+const MAX_KEPT: usize = 10_000;
 
 /// How the schema's authorization directives are enforced.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -126,7 +128,7 @@ fn lists(claim: &Value, wanted: &str) -> bool {
     }
 }
 
-/// What a plan's shape denies, as far as it is told.
+/// What a plan's shape denies, as far as it is looked at.
 pub fn denied_in(shape: &Shape) -> Vec<Denied> {
     let mut found = Vec::new();
     let mut open = vec![(LayoutId::new(0), Vec::new(), Vec::new())];
@@ -145,8 +147,7 @@ pub fn denied_in(shape: &Shape) -> Vec<Denied> {
                 ),
                 OutputValue::Typename | OutputValue::Leaf(_) => {}
             }
-            if found.len() >= MAX_TOLD {
-                found.truncate(MAX_TOLD);
+            if found.len() >= MAX_KEPT {
                 return found;
             }
         }
@@ -170,14 +171,14 @@ fn asked<'a>(plan: &'a Ready, variables: &JsonMap) -> Vec<&'a Denied> {
 pub fn reject(plan: &Ready, variables: &JsonMap) -> Result<(), Error> {
     let kind = ErrorKind::UnauthorizedField;
     let problem = |denied: &Denied| Problem { message: kind.message().into(), locations: Vec::new(), path: denied.path.clone() };
-    let problems: Vec<_> = asked(plan, variables).into_iter().map(problem).collect();
+    let problems: Vec<_> = asked(plan, variables).into_iter().take(MAX_TOLD).map(problem).collect();
     if problems.is_empty() { Ok(()) } else { Err(Error::new(kind, "").with_problems(problems)) }
 }
 
 /// Logs what would be denied.
 pub fn log(plan: &Ready, variables: &JsonMap, exchange: &Exchange) {
     let operation = exchange.operation.as_ref().and_then(|facts| facts.name.as_deref()).unwrap_or_default();
-    for denied in asked(plan, variables) {
+    for denied in asked(plan, variables).into_iter().take(MAX_TOLD) {
         let path = denied.path.join(".");
         tracing::warn!(id = &*exchange.id, operation, path, "a field would be denied");
     }

@@ -79,7 +79,8 @@ pub fn check(budget: &Budget, document: &ExecutableDocument, operation: &Operati
     let Some(mut measure) = measuring.set(&operation.selection_set, 0) else {
         return Err(Error::new(ErrorKind::OperationTooLarge, "The operation's fragments are nested too deep."));
     };
-    measure.directives = measure.directives.saturating_add(operation.directives.len());
+    let of_variables = operation.variables.iter().map(|variable| variable.directives.len());
+    measure.directives = of_variables.fold(measure.directives.saturating_add(operation.directives.len()), usize::saturating_add);
     let limits = [
         ("max_depth", measure.depth, budget.max_depth),
         ("max_height", measure.height, budget.max_height),

@@ -86,7 +86,7 @@ pub struct Ready {
     pub plan: Prepared,
     /// What is answered from the client schema.
     pub introspection: Option<introspection::Prepared>,
-    /// Where in the answer fields are denied, as far as they are told.
+    /// Where in the answer fields are denied, as far as they are looked at.
     pub denied: Vec<Denied>,
 }
 

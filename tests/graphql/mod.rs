@@ -1,6 +1,7 @@
 //! The GraphQL endpoint: what it accepts, and how it says what is wrong.
 
 mod authz;
+mod budget;
 mod deduplicate;
 mod demand_control;
 mod http;

@@ -6,6 +6,11 @@
 use super::condition::ALWAYS;
 use super::selections::SelectionSet;
 use apollo_compiler::Name;
+use indexmap::IndexSet;
+use rustc_hash::FxBuildHasher;
+
+/// Most paths that are told below one field.
+const MAX_PATHS: usize = 100;
 
 /// Why a field is not fetched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,16 +45,15 @@ pub(super) fn prune(sets: &mut [SelectionSet]) {
 
 /// The paths to what is denied in a selection set, each once.
 fn paths(set: &SelectionSet) -> Vec<Vec<Name>> {
-    let mut paths: Vec<Vec<Name>> = Vec::new();
+    let mut paths: IndexSet<Vec<Name>, FxBuildHasher> = IndexSet::default();
     for field in &set.fields {
         let Some(denied) = &field.denied else { continue };
         let own = vec![Vec::new()];
         for rest in if denied.below.is_empty() { &own } else { &denied.below } {
-            let path: Vec<Name> = std::iter::once(&field.key).chain(rest).cloned().collect();
-            if !paths.contains(&path) {
-                paths.push(path);
+            if paths.len() < MAX_PATHS {
+                paths.insert(std::iter::once(&field.key).chain(rest).cloned().collect());
             }
         }
     }
-    paths
+    paths.into_iter().collect()
 }
