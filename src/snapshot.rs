@@ -23,7 +23,12 @@ use crate::{
         Pipeline, Policy, Route, Routes, Target, access_log::AccessLog, concurrency::Concurrency, jwks::KeySets,
         observe::Observer, rate_limit::Counters, route::MatchConfig, trusted_proxies::TrustedProxies,
     },
-    rest::{Proxy, rewrite::Rewrite},
+    rest::{
+        Proxy,
+        mirror::Mirror,
+        rewrite::{PathRewrite, Rewrite},
+        split::Split,
+    },
     telemetry::{metrics::Metrics, traces::Tracer},
     upstream::{Upstream, UpstreamConfig, headers::Rules},
 };
@@ -129,25 +134,34 @@ impl Builder<'_> {
         let policy = policy::of_graphql(self)?;
         let target = Target::Graphql(Arc::new(endpoint));
         let matches = MatchConfig { path: format!("={}", self.config.supergraph.path), ..MatchConfig::default() };
-        Ok((matches, Route { name: GRAPHQL.into(), policy, target }))
+        Ok((matches, Route { name: GRAPHQL.into(), policy, target, varies_by_accept: false }))
     }
 
     fn rest(&mut self, route: &RouteConfig) -> Result<(MatchConfig, Route), String> {
-        let headers = &self.config.headers;
+        let (headers, matches) = (&self.config.headers, route.matches.clone());
         let own = route.headers.as_ref().or_else(|| headers.routes.get(&route.name));
         let lists: Vec<_> = std::iter::once(&headers.all).chain(own).collect();
-        let shares = match route.destination() {
-            Destination::One(upstream) => vec![(upstream, 1)],
-            Destination::Split(shares) => shares.iter().map(|share| (share.upstream.as_str(), share.weight)).collect(),
+        let rules = Rules::new(&lists)?;
+        let mut upstream = |name: &str| Ok::<_, String>(Arc::new(self.named(name)?.for_route(rules.clone())));
+        let mut split = match route.destination() {
+            Destination::One(name) => Split::one(upstream(name)?),
+            Destination::Split(shares) => {
+                let shares = shares.iter().map(|share| Ok::<_, String>((share, upstream(&share.upstream)?)));
+                Split::new(shares.collect::<Result<_, _>>()?)?
+            }
         };
-        let mut upstreams = Vec::new();
-        for (name, weight) in shares {
-            let upstream = self.named(name)?.for_route(Rules::new(&lists)?);
-            upstreams.push((Arc::new(upstream), weight));
+        if let Some(canary) = &route.canary {
+            split = split.with_canary(canary, upstream(&canary.upstream)?);
         }
+        if let Some(key) = &route.sticky {
+            split = split.with_key(key)?;
+        }
+        let mirror = route.mirror.as_ref().map(|mirror| Ok::<_, String>(Mirror::new(mirror, upstream(&mirror.upstream)?)));
+        let mirror = mirror.transpose()?;
         let policy: Policy = policy::of_route(self, route)?;
-        let target = Target::Rest(Proxy::new(upstreams, rewrite(route)?)?);
-        Ok((route.matches.clone(), Route { name: route.name.as_str().into(), policy, target }))
+        let target = Target::Rest(Box::new(Proxy::new(split, rewrite(route)?, mirror)));
+        let route = Route { name: route.name.as_str().into(), policy, target, varies_by_accept: false };
+        Ok((matches, route))
     }
 
     /// An upstream of `upstreams:`.
@@ -173,12 +187,13 @@ impl Builder<'_> {
     }
 }
 
-/// What happens to the path of a route's requests.
+/// What happens to the path and the query of a route's requests.
 fn rewrite(route: &RouteConfig) -> Result<Rewrite, String> {
-    Ok(match (&route.strip_prefix, &route.rewrite) {
-        (Some(prefix), _) => Rewrite::strip(prefix),
-        (None, Some(rewrite)) => Rewrite::compose(&rewrite.path, &route.matches.path)?,
-        (None, None) if route.strip_path => Rewrite::strip(&route.matches.path),
-        (None, None) => Rewrite::Keep,
-    })
+    let path = match (&route.strip_prefix, &route.rewrite) {
+        (Some(prefix), _) => PathRewrite::strip(prefix),
+        (None, Some(rewrite)) => PathRewrite::compose(&rewrite.path, &route.matches.path)?,
+        (None, None) if route.strip_path => PathRewrite::strip(&route.matches.path),
+        (None, None) => PathRewrite::Keep,
+    };
+    Ok(Rewrite { path, strip_query: route.strip_query.iter().map(|name| name.as_str().into()).collect() })
 }

@@ -8,6 +8,7 @@ use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr, time::Duration};
 use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use time::{Date, Month, OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
 /// A length of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +31,10 @@ pub struct Rate {
     pub per: Span,
 }
 
+/// A point in time, in seconds since 1970: `2026-01-31` or `2026-01-31T12:00:00Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub u64);
+
 /// A network, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(pub IpNet);
@@ -38,6 +43,20 @@ impl Percent {
     /// The share as a factor from 0.0 to 1.0.
     pub fn factor(self) -> f64 {
         f64::from(self.0) / 100.0
+    }
+}
+
+impl Moment {
+    /// As HTTP writes dates: `Sun, 06 Nov 1994 08:49:37 GMT`.
+    pub fn http_date(self) -> String {
+        const DATE: &[BorrowedFormatItem<'_>] =
+            format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+        self.time().format(DATE).unwrap_or_default()
+    }
+
+    fn time(self) -> OffsetDateTime {
+        let seconds = i64::try_from(self.0).unwrap_or_default();
+        OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 }
 
@@ -148,6 +167,31 @@ impl FromStr for Network {
     }
 }
 
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parse = || {
+            let (date, time) = text.trim().split_once('T').unwrap_or((text.trim(), "00:00:00Z"));
+            let mut date = date.split('-');
+            let (year, month, day) = (date.next()?.parse().ok()?, date.next()?.parse::<u8>().ok()?, date.next()?.parse().ok()?);
+            let date = Date::from_calendar_date(year, Month::try_from(month).ok()?, day).ok()?;
+            let mut time = time.strip_suffix('Z')?.split(':');
+            let (hour, minute, second) =
+                (time.next()?.parse().ok()?, time.next()?.parse().ok()?, time.next().unwrap_or("0").parse().ok()?);
+            u64::try_from(date.with_hms(hour, minute, second).ok()?.assume_utc().unix_timestamp()).ok()
+        };
+        parse().map(Self).ok_or_else(|| format!("`{text}` is not a time: write 2026-01-31 or 2026-01-31T12:00:00Z"))
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const RFC3339: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+        out.write_str(&self.time().format(RFC3339).unwrap_or_default())
+    }
+}
+
 impl fmt::Display for Percent {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}%", self.0)
@@ -226,6 +270,7 @@ macro_rules! as_text {
 as_text!(Span, "duration", "^[0-9]+ ?(ms|s|m|h|d)$", ["string"]);
 as_text!(Size, "size", "^[0-9]+ ?(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)?$", ["string", "integer"]);
 as_text!(Percent, "percentage", "^[0-9]{1,3} ?%?$", ["string", "integer"]);
+as_text!(Moment, "time", "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:]+Z)?$", ["string"]);
 as_text!(Rate, "rate", "^[0-9]+ ?/ ?[0-9]*(ms|s|m|h|d)$", ["string"]);
 as_text!(Network, "network", "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$", ["string"]);
 

@@ -182,6 +182,20 @@ fn route_of(config: &Config, route: &RouteConfig, path: &str, findings: &mut Fin
             }
         }
     }
+    let others =
+        [("canary", route.canary.as_ref().map(|it| &it.upstream)), ("mirror", route.mirror.as_ref().map(|it| &it.upstream))];
+    for (block, upstream) in others {
+        if let Some(upstream) = upstream {
+            findings.reference(&format!("{path}.{block}"), "upstream", upstream, config.upstreams.keys());
+        }
+    }
+    if route.sticky.is_some() && route.split.is_empty() && route.canary.is_none() {
+        findings.add(path, "sticky", "only with `split` or `canary`: there is one upstream");
+    }
+    if let Some(canary) = route.canary.as_ref().filter(|canary| canary.target < canary.start || canary.steps == 0) {
+        let key = if canary.steps == 0 { "canary.steps" } else { "canary.target" };
+        findings.add(path, key, "a canary grows, in one step at least");
+    }
     // `=` stands before an exact path, `~` before a regular expression.
     if !route.matches.path.starts_with(['/', '=', '~']) {
         findings.add(path, "match.path", "a path starts with `/`");

@@ -13,12 +13,17 @@ use crate::{
         compression::CompressionConfig,
         cors::CorsConfig,
         csrf::CsrfConfig,
+        deprecation::DeprecationConfig,
         limits::LimitsConfig,
         rate_limit::RateLimitConfig,
-        route::{MatchConfig, RewriteConfig, SplitConfig},
+        route::{MatchConfig, RewriteConfig},
+    },
+    rest::{
+        mirror::MirrorConfig,
+        split::{CanaryConfig, SplitConfig},
     },
     units::Span,
-    upstream::headers::HeaderRulesConfig,
+    upstream::{balance::HashConfig, headers::HeaderRulesConfig},
 };
 
 /// A REST route: what it matches, where it leads, and what differs from the blocks of the same names at the top. A field that
@@ -36,6 +41,12 @@ pub struct RouteConfig {
     /// Several upstreams with their shares; or `upstream`.
     #[serde(default)]
     pub split: Vec<SplitConfig>,
+    /// What keeps a caller on one share of `split`, or on one side of `canary`; chance when absent.
+    pub sticky: Option<HashConfig>,
+    /// An upstream that takes more and more of the requests.
+    pub canary: Option<CanaryConfig>,
+    /// An upstream that gets copies of requests.
+    pub mirror: Option<MirrorConfig>,
     /// This prefix is taken off the path.
     pub strip_prefix: Option<String>,
     /// The prefix that `match.path` matched is taken off the path.
@@ -43,6 +54,11 @@ pub struct RouteConfig {
     pub strip_path: bool,
     /// The path is replaced.
     pub rewrite: Option<RewriteConfig>,
+    /// Query parameters that the upstream does not get.
+    #[serde(default)]
+    pub strip_query: Vec<String>,
+    /// Says that the route is on its way out.
+    pub deprecation: Option<DeprecationConfig>,
     /// How long a request may take from its head, or the last bytes of its body, to its answer's head;
     /// `traffic_shaping.router.timeout` when absent.
     pub timeout: Option<Span>,

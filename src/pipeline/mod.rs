@@ -10,6 +10,7 @@ pub mod compression;
 pub mod concurrency;
 pub mod cors;
 pub mod csrf;
+pub mod deprecation;
 pub mod explorer;
 pub mod failure;
 pub mod jwks;
@@ -32,8 +33,8 @@ use hyper::body::Incoming;
 
 pub use self::route::Routes;
 use self::{
-    access::Access, auth::Auth, compression::Compression, concurrency::Concurrency, cors::Cors, csrf::Csrf, limits::Limits,
-    observe::Observer, rate_limit::RateLimit, trusted_proxies::TrustedProxies,
+    access::Access, auth::Auth, compression::Compression, concurrency::Concurrency, cors::Cors, csrf::Csrf,
+    deprecation::Deprecation, limits::Limits, observe::Observer, rate_limit::RateLimit, trusted_proxies::TrustedProxies,
 };
 use crate::{
     body::Body,
@@ -65,6 +66,8 @@ pub struct Route {
     pub policy: Policy,
     /// Where it leads.
     pub target: Target,
+    /// Whether another `Accept` would have led elsewhere, which caches must know. Set by [`Routes`].
+    pub varies_by_accept: bool,
 }
 
 /// The configured steps of a route. What is `None` costs a branch.
@@ -88,6 +91,8 @@ pub struct Policy {
     pub concurrency: Option<Concurrency>,
     /// How answers are encoded.
     pub compression: Option<Compression>,
+    /// What is said of a route that is on its way out.
+    pub deprecation: Option<Deprecation>,
 }
 
 /// Where a route leads.
@@ -96,7 +101,7 @@ pub enum Target {
     /// To the graph.
     Graphql(Arc<graphql::Endpoint>),
     /// To upstreams, as it is.
-    Rest(rest::Proxy),
+    Rest(Box<rest::Proxy>),
 }
 
 impl Target {
@@ -211,6 +216,12 @@ fn complete(exchange: &mut Exchange, route: Option<&Route>, response: &mut Respo
     }
     if let Some(cors) = route.and_then(|route| route.policy.cors.as_ref()) {
         cors.mark(&exchange.headers, headers);
+    }
+    if route.is_some_and(|route| route.varies_by_accept) {
+        headers.append(header::VARY, HeaderValue::from_static("accept"));
+    }
+    if let Some(deprecation) = route.and_then(|route| route.policy.deprecation.as_ref()) {
+        deprecation.mark(headers);
     }
     if let Ok(id) = HeaderValue::from_str(&exchange.id) {
         headers.insert(request_id::HEADER, id);

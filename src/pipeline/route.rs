@@ -1,6 +1,8 @@
 //! Routes: which of them a request takes, by host, path, method, headers and query.
 
-use std::borrow::Cow;
+mod accept;
+
+use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderName, HeaderValue, Method, header};
 use indexmap::IndexMap;
@@ -9,6 +11,7 @@ use rustc_hash::FxHashMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::accept::MediaType;
 use super::Route;
 use crate::{
     error::{Error, ErrorKind},
@@ -30,24 +33,24 @@ pub struct MatchConfig {
     /// Headers and the value each must have. `*` is any value, `!` none at all, and after `~` stands a regular expression.
     /// Of a header that is sent more than once, one value has to fit.
     pub headers: IndexMap<String, String>,
+    /// A media type that the client must want, by its `Accept`, at least as much as those of other routes:
+    /// `application/vnd.company.v2+json`. `*/*` wants none of them.
+    pub accept: Option<String>,
     /// Query parameters and the value each must have, as for headers; compared decoded.
     pub query: IndexMap<String, String>,
 }
 
 impl Default for MatchConfig {
     fn default() -> Self {
-        Self { host: "*".into(), path: "/".into(), methods: Vec::new(), headers: IndexMap::new(), query: IndexMap::new() }
+        Self {
+            host: "*".into(),
+            path: "/".into(),
+            methods: Vec::new(),
+            headers: IndexMap::new(),
+            accept: None,
+            query: IndexMap::new(),
+        }
     }
-}
-
-/// One share of a route's traffic.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SplitConfig {
-    /// Name of an upstream.
-    pub upstream: String,
-    /// Its share, relative to the sum of all weights.
-    pub weight: u32,
 }
 
 /// How the path changes on its way to the upstream.
@@ -62,7 +65,7 @@ pub struct RewriteConfig {
 ///
 /// The order: the most specific host first (its name, then the longest `*.suffix`, then `*`); then the path, segment by segment,
 /// a literal one before a `{name}`, an exact path before a regular expression, that before a prefix, a long prefix before a short
-/// one; then the route with more conditions on method, headers and query; then the one that comes first in the file. A route
+/// one; then the route with more conditions on method, headers, `accept` and query; then the one that comes first in the file. A route
 /// whose conditions do not hold gives way to the next.
 #[derive(Debug, Default)]
 pub struct Routes {
@@ -78,6 +81,9 @@ struct Entry {
     methods: Vec<Method>,
     headers: Vec<(HeaderName, Wanted)>,
     query: Vec<(Box<str>, Wanted)>,
+    accept: Option<MediaType>,
+    /// The media types of all routes.
+    rivals: Arc<[MediaType]>,
 }
 
 /// What a value must be.
@@ -117,9 +123,16 @@ impl Routes {
     /// Says which part of which route does not parse.
     pub fn new(routes: Vec<(MatchConfig, Route)>) -> Result<Self, String> {
         let mut index = Self::default();
-        for (config, route) in routes {
+        let place = |config: &MatchConfig| (config.host.clone(), config.path.clone());
+        let versioned: Vec<_> = routes.iter().filter(|(config, _)| config.accept.is_some()).map(|(it, _)| place(it)).collect();
+        for (config, mut route) in routes {
+            route.varies_by_accept = versioned.contains(&place(&config));
             let name = route.name.clone();
             index.add(&config, route).map_err(|error| format!("route `{name}`: {error}"))?;
+        }
+        let rivals: Arc<[MediaType]> = index.entries.iter().filter_map(|entry| entry.accept.clone()).collect();
+        if !rivals.is_empty() {
+            index.entries.iter_mut().for_each(|entry| entry.rivals = rivals.clone());
         }
         let weights: Vec<usize> = index.entries.iter().map(Entry::conditions).collect();
         for table in index.hosts.values_mut().chain(index.suffixes.values_mut()).chain([&mut index.any]) {
@@ -232,12 +245,14 @@ impl Entry {
             methods: methods.collect::<Result<_, _>>()?,
             headers: headers.collect::<Result<_, _>>()?,
             query: query.collect::<Result<_, _>>()?,
+            accept: config.accept.as_deref().map(MediaType::new).transpose()?,
+            rivals: Arc::default(),
             route,
         })
     }
 
     fn conditions(&self) -> usize {
-        usize::from(!self.methods.is_empty()) + self.headers.len() + self.query.len()
+        usize::from(!self.methods.is_empty()) + self.headers.len() + self.query.len() + usize::from(self.accept.is_some())
     }
 
     fn allows(&self, method: &Method) -> bool {
@@ -255,7 +270,7 @@ impl Entry {
                 (unescape(key) == **name).then(|| unescape(value))
             });
             wanted.is_met(pairs)
-        })
+        }) && self.accept.as_ref().is_none_or(|accept| accept.is_wanted(&exchange.headers, &self.rivals))
     }
 }
 

@@ -18,7 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
-    rest::rewrite::Rewrite,
+    rest::{
+        rewrite::{PathRewrite, Rewrite},
+        split::Split,
+    },
     server::{self, Drain, Front, tls::acceptor},
     telemetry::metrics::Metrics,
     upstream::{Upstream, UpstreamConfig, headers::Rules},
@@ -87,7 +90,7 @@ async fn gateway_with(matching: &str, yaml: &str, rewrite: Rewrite, tls: Option<
     let metrics = Metrics::new();
     let config: UpstreamConfig = serde_saphyr::from_str(yaml).unwrap();
     let upstream = Upstream::new("orders".into(), &config, metrics.clone()).unwrap().for_route(Rules::default());
-    let target = Target::Rest(rest::Proxy::new(vec![(Arc::new(upstream), 1)], rewrite).unwrap());
+    let target = Target::Rest(Box::new(rest::Proxy::new(Split::one(Arc::new(upstream)), rewrite, None)));
     let limits = limits(Duration::from_secs(2));
     let policy = Policy {
         has_explorer: false,
@@ -99,8 +102,9 @@ async fn gateway_with(matching: &str, yaml: &str, rewrite: Rewrite, tls: Option<
         rate_limit: None,
         concurrency: None,
         compression: None,
+        deprecation: None,
     };
-    let route = Route { name: "orders".into(), policy, target };
+    let route = Route { name: "orders".into(), policy, target, varies_by_accept: false };
     let matching = serde_saphyr::from_str(matching).unwrap();
     let pipeline = Arc::new(Pipeline {
         routes: Routes::new(vec![(matching, route)]).unwrap(),
@@ -121,7 +125,7 @@ async fn gateway_with(matching: &str, yaml: &str, rewrite: Rewrite, tls: Option<
 
 async fn plain(answer: &'static str) -> (Gateway, Seen) {
     let (address, seen) = upstream(answer, false).await;
-    (gateway("{}", "", Rewrite::Keep, address).await, seen)
+    (gateway("{}", "", Rewrite::default(), address).await, seen)
 }
 
 impl Gateway {
@@ -249,7 +253,7 @@ async fn an_upstream_that_speaks_nonsense_is_a_502_and_one_that_stops_is_never_a
         "",
     ] {
         let (address, _) = upstream(answer, true).await;
-        let gateway = gateway("{}", "", Rewrite::Keep, address).await;
+        let gateway = gateway("{}", "", Rewrite::default(), address).await;
         assert_eq!(gateway.status("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await, "502", "{answer:?}");
     }
     for answer in [
@@ -257,7 +261,7 @@ async fn an_upstream_that_speaks_nonsense_is_a_502_and_one_that_stops_is_never_a
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
     ] {
         let (address, _) = upstream(answer, true).await;
-        let gateway = gateway("{}", "", Rewrite::Keep, address).await;
+        let gateway = gateway("{}", "", Rewrite::default(), address).await;
         let got = gateway.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
         assert!(!got.contains("0\r\n\r\n") && !got.contains("content-length: 5\r\n"), "{got}");
     }
@@ -286,7 +290,7 @@ async fn heads_and_bodiless_answers_do_not_shift_the_next_one() {
 #[tokio::test]
 async fn a_kept_connection_that_was_closed_meanwhile_costs_the_client_nothing() {
     let (address, seen) = upstream(OK, true).await;
-    let gateway = gateway("{}", "", Rewrite::Keep, address).await;
+    let gateway = gateway("{}", "", Rewrite::default(), address).await;
     for method in ["GET", "POST", "GET", "POST"] {
         let answer = gateway.status(&format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")).await;
         assert_eq!(answer, "200");
@@ -307,7 +311,7 @@ async fn a_hanging_upstream_is_a_504_and_a_missing_one_a_502() {
     let late = started.elapsed().abs_diff(Duration::from_secs(2));
     assert!(late < Duration::from_millis(200), "{late:?} off its deadline");
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let gateway = self::gateway("{}", "", Rewrite::Keep, nobody).await;
+    let gateway = self::gateway("{}", "", Rewrite::default(), nobody).await;
     let answer = gateway.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 502") && answer.contains("application/problem+json"), "{answer}");
     assert!(answer.contains(r#""code":"UPSTREAM_UNREACHABLE""#) && !answer.contains("127.0.0.1"), "{answer}");
@@ -339,7 +343,7 @@ async fn retries_follow_the_rules() {
     let failing = "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n";
     for (method, tries) in [("GET", 3), ("POST", 1)] {
         let (address, seen) = upstream(failing, false).await;
-        let gateway = gateway("{}", "retry: { on: [5xx], attempts: 2 }", Rewrite::Keep, address).await;
+        let gateway = gateway("{}", "retry: { on: [5xx], attempts: 2 }", Rewrite::default(), address).await;
         assert_eq!(gateway.status(&format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")).await, "503");
         assert_eq!(seen.lock().unwrap().iter().map(|bytes| bytes.matches(method).count()).sum::<usize>(), tries, "{method}");
     }
@@ -349,7 +353,7 @@ async fn retries_follow_the_rules() {
 async fn the_breaker_answers_for_an_upstream_that_fails() {
     let (address, seen) = upstream("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n", false).await;
     let settings = "circuit_breaker: { error_threshold: 50%, volume_threshold: 2, sleep: 7s }";
-    let gateway = gateway("{}", settings, Rewrite::Keep, address).await;
+    let gateway = gateway("{}", settings, Rewrite::default(), address).await;
     let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     assert_eq!([gateway.status(get).await, gateway.status(get).await], ["500", "500"]);
     let refused = gateway.send(get).await;
@@ -360,7 +364,13 @@ async fn the_breaker_answers_for_an_upstream_that_fails() {
 #[tokio::test]
 async fn paths_are_stripped_and_matched_by_segment() {
     let (address, seen) = upstream(OK, false).await;
-    let gateway = gateway("{ path: /api/v1, methods: [GET] }", "", Rewrite::strip("/api/v1"), address).await;
+    let gateway = gateway(
+        "{ path: /api/v1, methods: [GET] }",
+        "",
+        Rewrite { path: PathRewrite::strip("/api/v1"), strip_query: vec![] },
+        address,
+    )
+    .await;
     let status = async |target: &str| gateway.status(&format!("{target} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
     assert_eq!(status("GET /api/v1/orders?x=%2F").await, "200");
     let first = seen.lock().unwrap()[0].clone();
@@ -443,7 +453,7 @@ const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tls/
 async fn encrypted(endpoint: SocketAddr) -> Gateway {
     let config = format!("certificates: [{}, {}]", certificate("localhost"), certificate("other"));
     let tls = acceptor(&serde_saphyr::from_str(&config).unwrap()).unwrap();
-    gateway_with("{}", &format!("endpoints: [{{ url: 'http://{endpoint}' }}]"), Rewrite::Keep, Some(tls)).await
+    gateway_with("{}", &format!("endpoints: [{{ url: 'http://{endpoint}' }}]"), Rewrite::default(), Some(tls)).await
 }
 
 #[tokio::test]
@@ -479,7 +489,7 @@ async fn upstreams_are_called_over_tls_and_must_be_who_they_claim() {
     ] {
         let settings =
             format!("{{ endpoints: [{{ url: 'https://127.0.0.1:{port}' }}], tls: {{ {tls} }}, pool: {{ http2: {http2} }} }}");
-        let outer = gateway_with("{}", &settings, Rewrite::Keep, None).await;
+        let outer = gateway_with("{}", &settings, Rewrite::default(), None).await;
         for _ in 0..2 {
             let answer = outer.send("POST /y HTTP/1.1\r\nHost: a.example\r\nContent-Length: 2\r\n\r\nhi").await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{tls} {http2}: {answer}");
@@ -497,7 +507,7 @@ async fn an_endpoint_that_fails_is_left_out() {
     let settings = format!(
         "{{ endpoints: [{{ url: 'http://{good}' }}, {{ url: 'http://{bad}' }}], outlier_detection: {{ consecutive_5xx: 3 }} }}"
     );
-    let gateway = gateway_with("{}", &settings, Rewrite::Keep, None).await;
+    let gateway = gateway_with("{}", &settings, Rewrite::default(), None).await;
     let mut failed = 0;
     for _ in 0..20 {
         failed += u32::from(gateway.status("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await == "500");
@@ -510,13 +520,13 @@ async fn an_endpoint_that_fails_is_left_out() {
 async fn connections_are_limited_and_waited_for() {
     let (address, seen) = upstream(OK, false).await;
     let limits = "circuit_breaker: { max_connections: 1, max_pending_requests: 50 }";
-    let gateway = gateway("{}", limits, Rewrite::Keep, address).await;
+    let gateway = gateway("{}", limits, Rewrite::default(), address).await;
     let statuses = futures_util::future::join_all((0..20).map(|_| gateway.status("GET / HTTP/1.1\r\nHost: a\r\n\r\n"))).await;
     assert!(statuses.iter().all(|status| status == "200"), "{statuses:?}");
     assert_eq!(seen.lock().unwrap().len(), 1);
     let (slow, _) = upstream("", false).await;
     let none = "circuit_breaker: { max_connections: 1, max_pending_requests: 1 }";
-    let gateway = self::gateway("{}", none, Rewrite::Keep, slow).await;
+    let gateway = self::gateway("{}", none, Rewrite::default(), slow).await;
     let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let statuses = futures_util::future::join_all((0..5).map(|_| gateway.status(get))).await;
     assert_eq!(statuses.iter().filter(|status| *status == "503").count(), 3, "{statuses:?}");

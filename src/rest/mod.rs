@@ -2,20 +2,16 @@
 //!
 //! Relies on `upstream`; `pipeline` calls it.
 
+pub mod mirror;
 pub mod rewrite;
+pub mod split;
 mod tunnel;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
-};
+use std::time::Instant;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
-use self::rewrite::Rewrite;
+use self::{mirror::Mirror, rewrite::Rewrite, split::Split};
 use crate::{
     body::Body,
     error::{Error, ErrorKind},
@@ -27,23 +23,15 @@ use crate::{
 /// Where a route's requests go, and how they are rewritten on the way.
 #[derive(Debug)]
 pub struct Proxy {
-    shares: Vec<(Arc<Upstream>, u32)>,
-    total: u64,
-    turn: AtomicU64,
+    split: Split,
     rewrite: Rewrite,
+    mirror: Option<Mirror>,
 }
 
 impl Proxy {
-    /// A proxy to these upstreams, each with its share of the requests.
-    ///
-    /// # Errors
-    /// When nobody has a share.
-    pub fn new(shares: Vec<(Arc<Upstream>, u32)>, rewrite: Rewrite) -> Result<Self, String> {
-        let total = shares.iter().map(|(_, weight)| u64::from(*weight)).sum();
-        if total == 0 {
-            return Err("no upstream has a weight".into());
-        }
-        Ok(Self { shares, total, turn: AtomicU64::new(0), rewrite })
+    /// A proxy to the upstreams of `split`.
+    pub fn new(split: Split, rewrite: Rewrite, mirror: Option<Mirror>) -> Self {
+        Self { split, rewrite, mirror }
     }
 
     /// Passes a request on and its response back.
@@ -51,13 +39,16 @@ impl Proxy {
     /// # Errors
     /// What the upstream's call fails with.
     pub async fn serve(&self, exchange: &mut Exchange, body: Body) -> Result<Response<Body>, Error> {
-        let upstream = self.choose().ok_or_else(|| Error::bug("a route without an upstream"))?;
+        let upstream = self.split.choose(exchange).ok_or_else(|| Error::bug("a route without an upstream"))?;
         exchange.upstream = Some(upstream.name().clone());
         let (uri, prefix) = self.rewrite.target(&exchange.uri)?;
         let mut request = Request::new(body);
         *request.method_mut() = exchange.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = rewrite::request_headers(exchange, prefix);
+        if let Some(mirror) = &self.mirror {
+            request = mirror.copy(exchange, request).await?;
+        }
         let mut span = exchange.span.as_ref().map(RequestSpan::call);
         let is_idempotent = exchange.method.is_idempotent() && exchange.method != Method::TRACE;
         let (deadline, upload) = (exchange.deadline, exchange.upload.clone());
@@ -74,24 +65,6 @@ impl Proxy {
             switch(exchange, &mut response)?;
         }
         Ok(response)
-    }
-
-    /// The upstream of the next request: every one gets its share, spread evenly over any stretch of requests. The multiples of
-    /// the golden ratio, modulo one, are as even as a sequence can be.
-    fn choose(&self) -> Option<&Arc<Upstream>> {
-        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-        if let [(only, _)] = self.shares.as_slice() {
-            return Some(only);
-        }
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed).wrapping_mul(GOLDEN);
-        let mut point = u64::try_from((u128::from(turn) * u128::from(self.total)) >> 64).unwrap_or_default();
-        self.shares.iter().find_map(|(upstream, weight)| match point.checked_sub(u64::from(*weight)) {
-            Some(left) => {
-                point = left;
-                None
-            }
-            None => Some(upstream),
-        })
     }
 }
 
@@ -115,26 +88,5 @@ fn describe(span: &mut RequestSpan, upstream: &Upstream, result: &Result<Respons
     match result {
         Ok(response) => span.set("http.response.status_code", i64::from(response.status().as_u16())),
         Err(error) => span.fail(error.kind.code()),
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
-mod tests {
-    use super::*;
-    use crate::{telemetry::metrics::Metrics, upstream::UpstreamConfig};
-
-    #[test]
-    fn shares_are_exact_and_evenly_spread() {
-        let upstream = |name: &str| Arc::new(Upstream::new(name.into(), &UpstreamConfig::default(), Metrics::new()).unwrap());
-        let proxy = Proxy::new(vec![(upstream("v1"), 90), (upstream("v2"), 10)], Rewrite::Keep).unwrap();
-        let picks: Vec<bool> = (0..10_000).map(|_| &**proxy.choose().unwrap().name() == "v2").collect();
-        let count = picks.iter().filter(|is_second| **is_second).count();
-        assert!((990..=1_010).contains(&count), "{count}");
-        for stretch in picks.chunks(100) {
-            let count = stretch.iter().filter(|is_second| **is_second).count();
-            assert!((8..=12).contains(&count), "{count} of 100");
-        }
-        assert!(Proxy::new(Vec::new(), Rewrite::Keep).is_err());
     }
 }

@@ -19,9 +19,35 @@ const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
+/// What happens to a request's target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rewrite {
+    /// To its path.
+    pub path: PathRewrite,
+    /// The parameters that are taken out of its query.
+    pub strip_query: Vec<Box<str>>,
+}
+
+impl Rewrite {
+    /// The target for the upstream, and the prefix that was taken from it.
+    ///
+    /// # Errors
+    /// A bug: targets are put together from pieces of a valid one.
+    pub fn target(&self, uri: &Uri) -> Result<(Uri, Option<HeaderValue>), Error> {
+        let (uri, prefix) = self.path.target(uri)?;
+        let Some(query) = uri.query().filter(|_| !self.strip_query.is_empty()) else { return Ok((uri, prefix)) };
+        let name = |pair: &str| unescape(pair.split('=').next().unwrap_or_default()).into_owned();
+        let kept: Vec<&str> =
+            query.split('&').filter(|pair| !self.strip_query.iter().any(|strip| **strip == name(pair))).collect();
+        let target = if kept.is_empty() { uri.path().to_owned() } else { format!("{}?{}", uri.path(), kept.join("&")) };
+        let uri = target.parse().map_err(|_| Error::new(ErrorKind::BadPath, "the query cannot be rewritten"))?;
+        Ok((uri, prefix))
+    }
+}
+
 /// What happens to the path. Whatever of it stays, stays byte for byte, and so does the query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Rewrite {
+pub enum PathRewrite {
     /// Nothing.
     #[default]
     Keep,
@@ -42,7 +68,7 @@ pub enum Piece {
     Rest(usize),
 }
 
-impl Rewrite {
+impl PathRewrite {
     /// Takes the segments of `prefix` from the start of paths.
     pub fn strip(prefix: &str) -> Self {
         let prefix: Box<[Box<str>]> = segments(prefix.trim_start_matches(['=', ' '])).map(Into::into).collect();
@@ -207,14 +233,14 @@ mod tests {
     use super::*;
     use crate::exchange::Peer;
 
-    fn target(rewrite: &Rewrite, uri: &str) -> (String, Option<String>) {
+    fn target(rewrite: &PathRewrite, uri: &str) -> (String, Option<String>) {
         let (uri, prefix) = rewrite.target(&uri.parse().unwrap()).unwrap();
         (uri.to_string(), prefix.map(|prefix| prefix.to_str().unwrap().into()))
     }
 
     #[test]
     fn what_stays_of_a_target_stays_byte_for_byte() {
-        let strip = Rewrite::strip("/api/v1");
+        let strip = PathRewrite::strip("/api/v1");
         for (uri, left, prefix) in [
             ("/api/v1/orders?a=%2F&b=c", "/orders?a=%2F&b=c", "/api/v1"),
             ("/api/v1", "/", "/api/v1"),
@@ -228,19 +254,32 @@ mod tests {
         for other in ["/api/v10/x", "/api", "/other"] {
             assert_eq!(target(&strip, other), (other.into(), None));
         }
-        assert_eq!(target(&Rewrite::strip("/t/{id}"), "/t/7/x"), ("/x".into(), Some("/t/7".into())));
-        assert_eq!(target(&Rewrite::Keep, "/a//b;x=%7e?"), ("/a//b;x=%7e?".into(), None));
-        assert_eq!(target(&Rewrite::Keep, "http://host/a?b"), ("/a?b".into(), None));
-        assert_eq!(Rewrite::strip("/"), Rewrite::Keep);
+        assert_eq!(target(&PathRewrite::strip("/t/{id}"), "/t/7/x"), ("/x".into(), Some("/t/7".into())));
+        assert_eq!(target(&PathRewrite::Keep, "/a//b;x=%7e?"), ("/a//b;x=%7e?".into(), None));
+        assert_eq!(target(&PathRewrite::Keep, "http://host/a?b"), ("/a?b".into(), None));
+        assert_eq!(PathRewrite::strip("/"), PathRewrite::Keep);
+    }
+
+    #[test]
+    fn parameters_are_taken_out_of_the_query_and_the_others_stay_as_they_are() {
+        let rewrite = Rewrite { path: PathRewrite::Keep, strip_query: vec!["version".into()] };
+        for (uri, left) in [
+            ("/a?version=2", "/a"),
+            ("/a?x=%2F&versio%6e=2&version&y", "/a?x=%2F&y"),
+            ("/a?versions=2&&", "/a?versions=2&&"),
+            ("/a", "/a"),
+        ] {
+            assert_eq!(rewrite.target(&uri.parse().unwrap()).unwrap().0.to_string(), left);
+        }
     }
 
     #[test]
     fn paths_are_composed_from_named_segments_and_the_rest() {
-        let rewrite = Rewrite::compose("/v2/{id}/of/{rest}", "/users/{id}").unwrap();
+        let rewrite = PathRewrite::compose("/v2/{id}/of/{rest}", "/users/{id}").unwrap();
         assert_eq!(target(&rewrite, "/users/a%20b/c/d?q"), ("/v2/a%20b/of/c/d?q".into(), None));
         assert_eq!(target(&rewrite, "/users/7"), ("/v2/7/of/".into(), None));
         for bad in ["v2", "/v2/{nobody}", "/v2/{id"] {
-            assert!(Rewrite::compose(bad, "/users/{id}").is_err(), "{bad}");
+            assert!(PathRewrite::compose(bad, "/users/{id}").is_err(), "{bad}");
         }
     }
 

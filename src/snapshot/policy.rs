@@ -10,6 +10,7 @@ use crate::{
         compression::{Compression, CompressionConfig},
         cors::{Cors, CorsConfig},
         csrf::{Csrf, CsrfConfig},
+        deprecation::{Deprecation, DeprecationConfig},
         limits::{Limits, LimitsConfig},
         rate_limit::{RateLimit, RateLimitConfig},
     },
@@ -29,6 +30,7 @@ struct Blocks<'a> {
     authentication: Option<&'a AuthenticationConfig>,
     authorization: &'a AuthorizationConfig,
     compression: &'a CompressionConfig,
+    deprecation: Option<&'a DeprecationConfig>,
     /// The quotas, and the scope of their counters.
     ratelimit: Option<(&'a RateLimitConfig, &'a str)>,
 }
@@ -45,6 +47,7 @@ pub fn of_graphql(builder: &Builder<'_>) -> Result<Policy, String> {
         authentication: config.authentication.as_ref(),
         authorization: &config.authorization,
         compression: &config.compression,
+        deprecation: None,
         ratelimit: config.ratelimit.as_ref().map(|own| (own, DEFAULT)),
     };
     policy(builder, &blocks).map_err(|error| format!("{GRAPHQL}: {error}"))
@@ -63,6 +66,7 @@ pub fn of_route(builder: &Builder<'_>, route: &RouteConfig) -> Result<Policy, St
         authentication: route.authentication.as_ref().or(config.authentication.as_ref()),
         authorization: route.authorization.as_ref().unwrap_or(&config.authorization),
         compression: route.compression.as_ref().unwrap_or(&config.compression),
+        deprecation: route.deprecation.as_ref(),
         ratelimit: own_quotas.or_else(|| config.ratelimit.as_ref().map(|general| (general, DEFAULT))),
     };
     policy(builder, &blocks)
@@ -81,5 +85,6 @@ fn policy(builder: &Builder<'_>, blocks: &Blocks<'_>) -> Result<Policy, String> 
         rate_limit: blocks.ratelimit.map(quota).transpose()?,
         concurrency: Some(builder.concurrency.clone()),
         compression: Compression::new(blocks.compression),
+        deprecation: blocks.deprecation.map(Deprecation::new).transpose()?,
     })
 }

@@ -31,7 +31,7 @@ pub enum BalanceConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HashConfig {
-    /// `header:NAME`, `cookie:NAME` or `client_ip`.
+    /// `header:NAME`, `cookie:NAME`, `claim:NAME` or `client_ip`.
     pub on: String,
 }
 
@@ -69,8 +69,40 @@ pub enum HashOn {
     Header(HeaderName),
     /// In a cookie.
     Cookie(Box<str>),
+    /// In a claim of the verified token.
+    Claim(Box<str>),
     /// The client's address.
     ClientIp,
+}
+
+impl HashOn {
+    /// The place that a configuration names.
+    ///
+    /// # Errors
+    /// Says what it must look like.
+    pub fn new(on: &str) -> Result<Self, String> {
+        Ok(match on.split_once(':') {
+            None if on == "client_ip" => Self::ClientIp,
+            Some(("cookie", name)) if !name.is_empty() => Self::Cookie(name.into()),
+            Some(("claim", name)) if !name.is_empty() => Self::Claim(name.into()),
+            Some(("header", name)) => {
+                Self::Header(HeaderName::try_from(name).map_err(|_| format!("`{name}` is not the name of a header"))?)
+            }
+            _ => return Err(format!("`{on}` is nothing to hash: write header:NAME, cookie:NAME, claim:NAME or client_ip")),
+        })
+    }
+
+    /// The key of an exchange, the same for the same value in any process; what is missing gives way to the client's address.
+    pub fn of(&self, exchange: &Exchange) -> u64 {
+        let claims = || exchange.identity.as_ref().map(|identity| &identity.claims);
+        let value = match self {
+            Self::Header(name) => exchange.headers.get(name).map(|value| value.as_bytes()),
+            Self::Cookie(name) => cookie(&exchange.headers, name),
+            Self::Claim(name) => claims().and_then(|claims| Some(claims.get(&**name)?.as_str()?.as_bytes())),
+            Self::ClientIp => None,
+        };
+        value.map_or_else(|| hash(&exchange.client_ip), hash)
+    }
 }
 
 impl Balance {
@@ -82,26 +114,14 @@ impl Balance {
         Ok(match config {
             BalanceConfig::RoundRobin => Self::RoundRobin(smooth(weights), AtomicUsize::new(0)),
             BalanceConfig::LeastRequest => Self::LeastRequest,
-            BalanceConfig::Hash(hash) => Self::Hash(match hash.on.split_once(':') {
-                None if hash.on == "client_ip" => HashOn::ClientIp,
-                Some(("cookie", name)) if !name.is_empty() => HashOn::Cookie(name.into()),
-                Some(("header", name)) => {
-                    HashOn::Header(HeaderName::try_from(name).map_err(|_| format!("`{name}` is not the name of a header"))?)
-                }
-                _ => return Err(format!("`{}` is nothing to hash: write header:NAME, cookie:NAME or client_ip", hash.on)),
-            }),
+            BalanceConfig::Hash(hash) => Self::Hash(HashOn::new(&hash.on)?),
         })
     }
 
     /// The key of an exchange, where the rule has one; a missing header or cookie gives way to the client's address.
     pub fn key(&self, exchange: &Exchange) -> Option<u64> {
         let Self::Hash(on) = self else { return None };
-        let value = match on {
-            HashOn::Header(name) => exchange.headers.get(name).map(|value| value.as_bytes()),
-            HashOn::Cookie(name) => cookie(&exchange.headers, name),
-            HashOn::ClientIp => None,
-        };
-        Some(value.map_or_else(|| hash(&exchange.client_ip), hash))
+        Some(on.of(exchange))
     }
 
     /// The endpoint for a call: one of those available, `avoid` only if there is no other. When none is, all are: a wrong

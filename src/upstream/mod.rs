@@ -211,6 +211,17 @@ impl Upstream {
         }
     }
 
+    /// Sends a call that the exchange does not wait for: what it gives lives on by itself.
+    pub fn send_aside(
+        &self,
+        exchange: &Exchange,
+        mut call: Call,
+        limit: usize,
+    ) -> impl Future<Output = Result<http::Response<Bytes>, Error>> + Send + use<> {
+        self.rules.apply_to_request(&exchange.headers, call.request.headers_mut());
+        self.service.clone().fetch(call, self.service.key(exchange), limit)
+    }
+
     /// Applies the rules for responses to an answer that goes to the client as it is otherwise.
     pub fn apply_to_response(&self, response: &mut HeaderMap) {
         self.rules.apply_to_response(response);

@@ -1,6 +1,8 @@
 //! REST routes: requests go through as they came, and a broken answer never looks complete.
 
+mod mirror;
 mod rewrite;
+mod split;
 
 use std::time::Duration;
 

@@ -1,0 +1,114 @@
+//! Versions of a service beside each other: by weight, rule, canary, path, header, media type and query.
+
+use crate::support::{Router, Scripted, answer};
+
+/// Two versions that say which one they are.
+async fn versions() -> [Scripted; 2] {
+    [Scripted::start(|_| answer(200, "", "v1")).await, Scripted::start(|_| answer(200, "", "v2")).await]
+}
+
+async fn router(versions: &[Scripted; 2], routes: &str) -> Router {
+    let [one, two] = versions;
+    Router::start(&format!(
+        "routes:\n{routes}upstreams:\n  v1: {{ endpoints: [{{ url: \"{}\" }}] }}\n  v2: {{ endpoints: [{{ url: \"{}\" }}] }}\n",
+        one.url(),
+        two.url()
+    ))
+    .await
+}
+
+async fn text(request: reqwest::RequestBuilder) -> String {
+    request.send().await.unwrap().text().await.unwrap()
+}
+
+#[tokio::test]
+async fn weights_are_kept_exactly() {
+    let versions = versions().await;
+    let split = "split: [{ upstream: v1, weight: 90 }, { upstream: v2, weight: 10 }]";
+    let router = router(&versions, &format!("  - {{ name: all, {split} }}\n")).await;
+    for _ in 0..1_000 {
+        assert_eq!(router.get("/").send().await.unwrap().status(), 200);
+    }
+    let new = versions[1].take().len();
+    assert!((95..=105).contains(&new), "{new} of 1,000 at 10 %");
+}
+
+#[tokio::test]
+async fn a_sticky_caller_stays_and_a_rule_comes_first() {
+    let versions = versions().await;
+    let split = "sticky: { on: header:X-User }, split: [{ upstream: v1, weight: 1 }, { upstream: v2, weight: 1, when: { headers: { X-Beta: \"1\" } } }]";
+    let router = router(&versions, &format!("  - {{ name: all, {split} }}\n")).await;
+    let mut new = 0;
+    for user in 0..100 {
+        let ask = async || text(router.get("/").header("X-User", user.to_string())).await;
+        let first = ask().await;
+        assert_eq!([ask().await, ask().await], [first.clone(), first.clone()]);
+        new += usize::from(first == "v2");
+        assert_eq!(text(router.get("/").header("X-User", user.to_string()).header("X-Beta", "1")).await, "v2");
+    }
+    assert!((30..70).contains(&new), "{new} of 100 users at one half");
+}
+
+#[tokio::test]
+async fn a_canary_whose_time_is_over_has_everybody_and_one_to_come_nobody() {
+    for (begin, wanted) in [("2020-01-01", "v2"), ("2999-01-01T00:00:00Z", "v1")] {
+        let versions = versions().await;
+        let route = format!("  - {{ name: all, upstream: v1, canary: {{ upstream: v2, begin: {begin}, duration: 1h }} }}\n");
+        let router = router(&versions, &route).await;
+        for _ in 0..20 {
+            assert_eq!(text(router.get("/")).await, wanted, "{begin}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn versions_are_told_apart_by_path_header_media_type_and_query() {
+    let versions = versions().await;
+    let routes = "  - { name: v1-path, match: { path: /api/v1 }, upstream: v1 }\n  \
+                  - { name: v2-path, match: { path: /api/v2 }, upstream: v2 }\n  \
+                  - { name: stable, match: { path: /api/users }, upstream: v1 }\n  \
+                  - { name: v2-header, match: { path: /api/users, headers: { X-API-Version: \"2\" } }, upstream: v2 }\n  \
+                  - { name: v2-media, match: { path: /api/users, accept: application/vnd.company.v2+json }, upstream: v2 }\n  \
+                  - { name: v1-media, match: { path: /api/users, accept: application/vnd.company.v1+json }, upstream: v1 }\n  \
+                  - { name: v2-query, match: { path: /api/users, query: { version: \"2\" } }, upstream: v2, strip_query: [version] }\n";
+    let router = router(&versions, routes).await;
+    let get = |path: &str| router.get(path);
+    let accept = |value: &str| router.get("/api/users").header("accept", value);
+    for (request, wanted) in [
+        (get("/api/v1/users"), "v1"),
+        (get("/api/v2/users"), "v2"),
+        (get("/api/users"), "v1"),
+        (get("/api/users").header("x-api-version", "2"), "v2"),
+        (get("/api/users").header("x-api-version", "3"), "v1"),
+        (get("/api/users?version=2"), "v2"),
+        (get("/api/users?version=1"), "v1"),
+        (accept("application/vnd.company.v2+json"), "v2"),
+        (accept("application/vnd.company.v1+json;q=0.8, application/vnd.company.v2+json;q=0.9"), "v2"),
+        (accept("application/vnd.company.v1+json, application/vnd.company.v2+json;q=0.9"), "v1"),
+        (accept("*/*"), "v1"),
+    ] {
+        let shown = format!("{request:?}");
+        assert_eq!(text(request).await, wanted, "{shown}");
+    }
+    let response = accept("*/*").send().await.unwrap();
+    assert_eq!(response.headers()["vary"], "accept", "another Accept would have led elsewhere");
+    assert!(!get("/api/v1").send().await.unwrap().headers().contains_key("vary"));
+    versions[1].take();
+    text(get("/api/users?a=1&version=2&b")).await;
+    assert_eq!(versions[1].take()[0].line().1, "/api/users?a=1&b");
+}
+
+#[tokio::test]
+async fn a_deprecated_route_says_so_on_every_answer() {
+    let versions = versions().await;
+    let deprecation = "deprecation: { since: 2026-01-01, sunset: 2026-12-31T00:00:00Z, link: \"https://api.example/v2\" }";
+    let routes = format!(
+        "  - {{ name: old, match: {{ path: /v1 }}, upstream: v1, {deprecation} }}\n  - {{ name: new, match: {{ path: /v2 }}, upstream: v2 }}\n"
+    );
+    let router = router(&versions, &routes).await;
+    let response = router.get("/v1/x").send().await.unwrap();
+    assert_eq!(response.headers()["deprecation"], "@1767225600");
+    assert_eq!(response.headers()["sunset"], "Thu, 31 Dec 2026 00:00:00 GMT");
+    assert_eq!(response.headers()["link"], "<https://api.example/v2>; rel=\"deprecation sunset\"");
+    assert!(!router.get("/v2").send().await.unwrap().headers().contains_key("deprecation"));
+}
