@@ -272,6 +272,16 @@ fn add_batch(
 }
 
 impl Ready<'_, '_> {
+    /// Whether some visit tells the own types of a layout's objects. A field set that does not depend on them is not worth a fetch
+    /// to a subgraph that knows them.
+    fn tells_type(&self, layout: usize) -> bool {
+        self.draft.visits.iter().filter(|visit| visit.layout == layout).any(|visit| {
+            let subgraph = self.draft.fetches.get(visit.fetch).map(|fetch| fetch.subgraph);
+            let is_telling = |ty: TypeId| subgraph.is_some_and(|subgraph| !self.options.is_interface_object(ty, subgraph));
+            visit.ty.map_or(visit.typename, is_telling)
+        })
+    }
+
     /// The layout whose objects a fetch fills.
     pub fn layout_of(&self, fetch: &FetchDraft) -> usize {
         self.draft.visits.get(fetch.visit).map_or(0, |visit| visit.layout)
@@ -419,7 +429,7 @@ fn is_shared(ready: &Ready<'_, '_>, set: SetId) -> bool {
 fn nested(ready: &Ready<'_, '_>, layout: usize, set: SetId) -> Vec<RepresentationField> {
     let types = ready.selections.types(ready.selections.set(set).types).clone();
     let mut list = Vec::new();
-    if types.len() > 1 {
+    if types.len() > 1 && ready.tells_type(layout) {
         list.push(RepresentationField {
             key: "__typename".into(),
             slot: SlotId::new(0),
