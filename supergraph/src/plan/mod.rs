@@ -168,7 +168,7 @@ fn run<T>(
     if operation.kind == OperationKind::Mutation {
         mutations::place_in_series(&mut drafter, set)?;
     } else {
-        let solution = drafter.chooser.solve(set, &[])?;
+        let solution = drafter.chooser.solve_root(set)?;
         drafter.place_root(&solution);
     }
     let mut draft = drafter.draft;

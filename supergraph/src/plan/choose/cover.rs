@@ -4,7 +4,7 @@
 //! Relied on by the search in `choose`; relies on `reach`.
 
 use super::attempt::Choice;
-use super::{Chooser, Class, Door, NEVER, Solution, Step, weight};
+use super::{Chooser, Class, Door, NEVER, Search, Step};
 use crate::ids::SubgraphId;
 use crate::plan::PlanError;
 use crate::plan::selections::SetId;
@@ -28,9 +28,12 @@ impl Chooser<'_, '_> {
                 for subgraph in self.options.supergraph.all_subgraphs().iter() {
                     let entered = reach.entry(subgraph).0;
                     if entered != NEVER && self.options.plain(class.example, subgraph, &name).is_some() {
-                        ways.push((weight(entered), subgraph));
-                    } else if reach.required(&name, subgraph) != NEVER {
-                        ways.push((weight(reach.required(&name, subgraph)), subgraph));
+                        ways.push((self.weight(entered, subgraph), subgraph));
+                        continue;
+                    }
+                    let required = reach.required(&name, subgraph);
+                    if required != NEVER {
+                        ways.push((self.weight(required, subgraph), subgraph));
                     }
                 }
                 if let [(_, only)] = ways.as_slice()
@@ -49,49 +52,83 @@ impl Chooser<'_, '_> {
         Ok(Choice { prefer: greedy(open), late: false })
     }
 
-    /// Choices that differ in one subgraph: one more where it may help below, one less, or early visits joined with late ones.
-    pub(super) fn neighbours(&self, set: SetId, classes: &[Class], choice: &Choice, best: &Solution) -> Vec<Choice> {
-        let mut found = Vec::new();
-        if !choice.late {
-            found.push(Choice { late: true, ..choice.clone() });
+    /// Choices that differ in one subgraph: one more where it may help below, one less, one for another, or early visits joined with
+    /// late ones.
+    pub(super) fn neighbours(&self, search: &Search) -> Vec<Choice> {
+        let Choice { prefer, late } = &search.chosen;
+        let (mut found, late) = (Vec::new(), *late);
+        if !late {
+            found.push(Choice { prefer: prefer.clone(), late: true });
         }
-        let mut more: Vec<SubgraphId> = Vec::new();
-        for step in &best.steps {
-            let Step::Object { classes: chosen, set: from, field, solution, .. } = step else { continue };
-            if *from != set || solution.cost() == (0, 0, solution.complete) {
-                continue;
-            }
-            let Some(field) = self.selections.field(*from, *field) else { continue };
-            for class in chosen.iter().filter_map(|index| classes.get(*index)) {
-                more.extend(self.options.supergraph.all_subgraphs().iter().filter(|subgraph| {
-                    !choice.prefer.contains(subgraph) && self.options.plain(class.example, *subgraph, &field.name).is_some()
-                }));
-            }
+        let candidates = self.candidates(search);
+        let more: Vec<SubgraphId> = candidates.into_iter().filter(|subgraph| !prefer.contains(subgraph)).collect();
+        for subgraph in &more {
+            let mut prefer = prefer.clone();
+            prefer.push(*subgraph);
+            found.push(Choice { prefer, late });
         }
-        if best.unreachable > 0 {
-            for class in classes {
-                let fields = class.fields.iter().filter_map(|index| self.selections.field(set, *index));
-                for field in fields.filter(|field| field.is_fetched()) {
-                    more.extend(self.options.supergraph.all_subgraphs().iter().filter(|subgraph| {
-                        !choice.prefer.contains(subgraph) && self.options.plain(class.example, *subgraph, &field.name).is_some()
-                    }));
+        for index in 0..prefer.len() {
+            let mut less = prefer.clone();
+            less.remove(index);
+            found.push(Choice { prefer: less, late });
+            for subgraph in &more {
+                let mut prefer = prefer.clone();
+                if let Some(place) = prefer.get_mut(index) {
+                    *place = *subgraph;
                 }
+                found.push(Choice { prefer, late });
             }
-        }
-        more.sort_unstable();
-        more.dedup();
-        for subgraph in more {
-            let mut prefer = choice.prefer.clone();
-            prefer.push(subgraph);
-            found.push(Choice { prefer, late: choice.late });
-        }
-        for index in 0..choice.prefer.len() {
-            let mut prefer = choice.prefer.clone();
-            prefer.remove(index);
-            found.push(Choice { prefer, late: choice.late });
         }
         found
     }
+
+    /// Subgraphs that are preferred, or that give a field for which the best solution so far needs a fetch.
+    pub(super) fn candidates(&self, search: &Search) -> Vec<SubgraphId> {
+        let Search { set, classes, chosen, best, doors } = search;
+        let mut found = chosen.prefer.clone();
+        let mut wanted: Vec<(usize, usize)> = Vec::new();
+        for step in &best.steps {
+            match step {
+                Step::Object { classes, set: from, field, solution, doors: visits } if from == set => {
+                    let is_fetched = visits.iter().any(|visit| *visit >= doors.len());
+                    if is_fetched || !solution.fetches.is_empty() {
+                        wanted.extend(classes.iter().map(|class| (*class, *field)));
+                    }
+                }
+                Step::Leaf { class, set: from, field, visit } if from == set && *visit >= doors.len() => {
+                    wanted.push((*class, *field))
+                }
+                _ => {}
+            }
+        }
+        if best.unreachable > 0 {
+            wanted.extend(
+                classes.iter().enumerate().flat_map(|(index, class)| class.fields.iter().map(move |field| (index, *field))),
+            );
+        }
+        for (class, field) in wanted {
+            let (Some(class), Some(field)) = (classes.get(class), self.selections.field(*set, field)) else { continue };
+            if !field.is_fetched() {
+                continue;
+            }
+            let all = self.options.supergraph.all_subgraphs();
+            found.extend(all.iter().filter(|subgraph| self.options.plain(class.example, *subgraph, &field.name).is_some()));
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
+
+/// Every set of these subgraphs, small ones first.
+pub(super) fn subsets(subgraphs: &[SubgraphId]) -> Vec<Vec<SubgraphId>> {
+    let mut all: Vec<Vec<SubgraphId>> = vec![Vec::new()];
+    for subgraph in subgraphs {
+        let with = all.iter().map(|set| set.iter().copied().chain([*subgraph]).collect()).collect::<Vec<_>>();
+        all.extend(with);
+    }
+    all.sort_by_key(Vec::len);
+    all
 }
 
 /// Subgraphs that cover every list: those without alternative, then the best gain per weight, then order.

@@ -15,6 +15,7 @@ mod attempt;
 mod cover;
 mod place;
 mod reach;
+mod revise;
 mod supply;
 
 use super::PlanError;
@@ -24,6 +25,8 @@ use super::selections::{SelectedField, Selections, SetId};
 use crate::ids::{SubgraphId, TypeId};
 use crate::model::field_set::FieldSet;
 use crate::plan::shape::TypeSet;
+use attempt::Choice;
+use cover::subsets;
 use indexmap::IndexMap;
 use reach::{ContextStages, Reach};
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
@@ -157,7 +160,23 @@ pub(super) struct Chooser<'a, 's> {
     solving: FxHashSet<(SetId, Vec<SubgraphId>)>,
     budget: Budget,
     nesting: usize,
+    /// Fetches that cost nothing, since they are there anyway.
+    free: BTreeSet<(Stage, SubgraphId)>,
 }
+
+/// A search for the best choice.
+struct Search {
+    set: SetId,
+    doors: Rc<[Door]>,
+    classes: Rc<Vec<Class>>,
+    /// The best choice so far.
+    chosen: Choice,
+    /// What it leads to.
+    best: Solution,
+}
+
+/// Up to so many subgraphs, every choice of them is tried.
+const FEW: usize = 4;
 
 /// Tries that are left.
 #[derive(Clone, Debug)]
@@ -173,21 +192,10 @@ const TRIES: usize = 100_000;
 const TRIES_PER_SET: usize = 256;
 
 impl Solution {
-    /// What is compared: unreachable fields, then weighted fetches, then the last stage.
-    pub fn cost(&self) -> (usize, u64, Stage) {
-        let weight = self.fetches.iter().map(|(stage, _)| weight(*stage)).sum();
-        (self.unreachable, weight, self.complete)
-    }
-
     /// Whether door `index` is used.
     pub fn uses_door(&self, index: usize) -> bool {
         self.visits.get(index).is_some_and(|visit| visit.used)
     }
-}
-
-/// The cost of a fetch: a stage weighs as much as ten fetches without waiting.
-fn weight(stage: Stage) -> u64 {
-    10 + 100 * u64::from(stage)
 }
 
 impl<'a, 's> Chooser<'a, 's> {
@@ -207,6 +215,7 @@ impl<'a, 's> Chooser<'a, 's> {
             solving: FxHashSet::default(),
             budget: Budget { tries: TRIES, per_set: FxHashMap::default() },
             nesting: 0,
+            free: BTreeSet::new(),
         }
     }
 
@@ -230,31 +239,62 @@ impl<'a, 's> Chooser<'a, 's> {
         Ok(solution)
     }
 
-    /// The first covering choice, then changes of one subgraph as long as they are better.
+    /// The first covering choice, then every choice of the subgraphs that may help when they are few, else changes of one subgraph
+    /// as long as they are better.
     fn search(&mut self, set: SetId, doors: Rc<[Door]>) -> Result<Solution, PlanError> {
         let classes = self.live_classes(set, &doors);
-        let mut chosen = self.cover(set, &doors, &classes)?;
-        let mut best = self.attempt(set, &doors, &classes, &chosen)?;
+        let chosen = self.cover(set, &doors, &classes)?;
+        let best = self.attempt(set, &doors, &classes, &chosen)?;
         // Without doors one fetch is the least there can be, with doors none.
-        if best.unreachable == 0 && best.fetches.len() <= usize::from(doors.is_empty()) {
+        let is_least = best.fetches.len() <= usize::from(doors.is_empty()) || self.cost(&best).1 == 0;
+        if best.unreachable == 0 && is_least {
             return Ok(best);
         }
-        for _ in 0..8 {
-            let mut better: Option<(attempt::Choice, Solution)> = None;
-            for candidate in self.neighbours(set, &classes, &chosen, &best) {
-                if !self.take_try(set) {
-                    return Ok(best);
-                }
-                let solution = self.attempt(set, &doors, &classes, &candidate)?;
-                let cost = better.as_ref().map_or(best.cost(), |(_, found)| found.cost());
-                if solution.cost() < cost {
-                    better = Some((candidate, solution));
-                }
-            }
-            let Some((candidate, solution)) = better else { break };
-            (chosen, best) = (candidate, solution);
+        let mut search = Search { set, doors, classes, chosen, best };
+        let candidates = self.candidates(&search);
+        if candidates.len() <= FEW {
+            let subsets = subsets(&candidates);
+            let all: Vec<Choice> = [false, true]
+                .into_iter()
+                .flat_map(|late| subsets.iter().map(move |prefer| Choice { prefer: prefer.clone(), late }))
+                .collect();
+            self.best_of(&mut search, all)?;
+            return Ok(search.best);
         }
-        Ok(best)
+        for _ in 0..8 {
+            let neighbours = self.neighbours(&search);
+            if !self.best_of(&mut search, neighbours)? {
+                break;
+            }
+        }
+        Ok(search.best)
+    }
+
+    /// Tries these choices; whether one is better than the best so far.
+    fn best_of(&mut self, search: &mut Search, choices: Vec<Choice>) -> Result<bool, PlanError> {
+        let mut is_better = false;
+        let before = search.chosen.clone();
+        for choice in choices.into_iter().filter(|choice| *choice != before) {
+            if !self.take_try(search.set) {
+                return Ok(false);
+            }
+            let solution = self.attempt(search.set, &search.doors, &search.classes, &choice)?;
+            if self.cost(&solution) < self.cost(&search.best) {
+                (search.chosen, search.best, is_better) = (choice, solution, true);
+            }
+        }
+        Ok(is_better)
+    }
+
+    /// What is compared of solutions: unreachable fields, then weighted fetches, then the last stage.
+    fn cost(&self, solution: &Solution) -> (usize, u64, Stage) {
+        let weight = solution.fetches.iter().map(|(stage, subgraph)| self.weight(*stage, *subgraph)).sum();
+        (solution.unreachable, weight, solution.complete)
+    }
+
+    /// The cost of a fetch: a stage weighs as much as ten fetches without waiting.
+    fn weight(&self, stage: Stage, subgraph: SubgraphId) -> u64 {
+        if self.free.contains(&(stage, subgraph)) { 0 } else { 10 + 100 * u64::from(stage) }
     }
 
     fn take_try(&mut self, set: SetId) -> bool {

@@ -212,7 +212,7 @@ impl Attempt<'_, '_, '_> {
         }
         let stage = match naming {
             Naming::Root => self.reach.get(class).map_or(0, |reach| reach.entry(subgraph).0),
-            _ => needs.stage.saturating_add(1),
+            _ => self.chooser.with_free(needs.stage.saturating_add(1), subgraph),
         };
         let fits = |index: &usize| {
             self.visits.get(*index).is_some_and(|visit| visit.subgraph == subgraph && visit.stage >= stage)

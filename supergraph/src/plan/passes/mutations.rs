@@ -14,7 +14,7 @@ pub(in crate::plan) fn place_in_series(drafter: &mut Drafter<'_, '_, '_>, root: 
     for part in parts(drafter, root)? {
         let set = drafter.chooser.selections.part(root, &part);
         drafter.parts.insert(set, (root, part));
-        let solution = drafter.chooser.solve(set, &[])?;
+        let solution = drafter.chooser.solve_root(set)?;
         let first = drafter.draft.fetches.len();
         let used = drafter.place_root(&solution);
         for fetch in drafter.draft.fetches.iter_mut().skip(first).filter(|fetch| fetch.arrivals.is_empty()) {
