@@ -296,7 +296,7 @@ impl Ready<'_, '_> {
                 push_part(&mut parts, Vec::new(), arrival.clone());
                 continue;
             };
-            if !arrival.type_known || !self.options.is_interface_object(interface, fetch.subgraph) {
+            if !self.options.is_interface_object(interface, fetch.subgraph) {
                 push_part(&mut parts, Vec::new(), arrival.clone());
                 continue;
             }

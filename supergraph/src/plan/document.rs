@@ -307,8 +307,7 @@ impl<'d> Documents<'d, '_> {
             Some((body, read)) => (body, ReadValue::Object(read)),
         };
         if unit.key != unit.slot_draft.key {
-            let to = unit.slot_draft.key.clone();
-            gathered.renames.push(Rename { path: gathered.path.clone(), to, is_value: false });
+            self.rename(unit, place.visit.layout, gathered);
         }
         gathered.path.pop();
         let read = ReadField {
@@ -324,6 +323,21 @@ impl<'d> Documents<'d, '_> {
         let is_known = place.visit.ty.is_none() && layout_guard == ALWAYS && wanted == place.known;
         let guard = if unit.pick.internal || is_known { ALWAYS } else { wanted };
         self.guarded(&line, &body, guard, gathered)
+    }
+
+    /// Notes an internal alias. Beside a field for other types, which an interface object gives to all, it counts for its own only.
+    fn rename(&self, unit: &Unit<'d>, layout: usize, gathered: &mut Gathered) {
+        let to = unit.slot_draft.key.clone();
+        let types = self.draft.layouts.get(layout).map_or(0, |layout| layout.types.len());
+        if !unit.is_plain || unit.types.len() == types {
+            gathered.renames.push(Rename { path: gathered.path.clone(), to, is_value: false });
+            return;
+        }
+        for id in &unit.types {
+            let mut path = gathered.path.clone();
+            path.insert(path.len().saturating_sub(1), format!("... on {}", self.options.supergraph.get_type(*id).name));
+            gathered.renames.push(Rename { path, to: to.clone(), is_value: false });
+        }
     }
 
     /// A field under its condition. Alternatives are repeated for leaves; for objects that would repeat what is below, so
