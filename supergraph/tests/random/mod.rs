@@ -87,17 +87,11 @@ impl Federation {
 
     /// Keys `{ id }` and `{ k }`, by which subgraphs know the type.
     fn add_keys(&self, made: &mut Type, random: &mut Random) {
-        let mut at = [vec![None; self.subgraphs], vec![None; self.subgraphs]];
-        for subgraph in 0..self.subgraphs {
-            let choice = random.below(10);
-            for (key, is_there) in [(0, choice < 7), (1, choice >= 6)] {
-                if is_there {
-                    made.keys[subgraph].push(vec![key]);
-                    at[key][subgraph] = Some(None);
-                }
-            }
-        }
-        for (name, at) in ["id", "k"].into_iter().zip(at) {
+        let choices: Vec<usize> = (0..self.subgraphs).map(|_| random.below(10)).collect();
+        for (key, name) in ["id", "k"].into_iter().enumerate() {
+            let is_there = |choice: &usize| if key == 0 { *choice < 7 } else { *choice >= 6 };
+            let at: Vec<_> = choices.iter().map(|choice| is_there(choice).then_some(None)).collect();
+            made.keys.iter_mut().zip(&at).filter(|(_, at)| at.is_some()).for_each(|(keys, _)| keys.push(vec![key]));
             made.fields.push(Field { name: name.into(), ty: None, at });
         }
     }
