@@ -23,6 +23,7 @@ const PEOPLE: &str = r#"
         pin: Pin
         media: [Media!]!
         found: [Found!]!
+        item: Item
     }
     type Mutation { rename(name: String!): User @requiresScopes(scopes: [["write"]]) touch: String }
     type User @key(fields: "id") {
@@ -40,22 +41,26 @@ const PEOPLE: &str = r#"
     interface Media { id: ID! title: String price: Int }
     type Book implements Media { id: ID! title: String price: Int @requiresScopes(scopes: [["shop"]]) pages: Int }
     type Film implements Media { id: ID! title: String price: Int minutes: Int }
+    type Item @key(fields: "sku") { sku: String @known name: String weight: Int @known }
     union Found = Book | Hidden
     type Hidden @known { clue: String }
 "#;
 
 const REVIEWS: &str = r#"
-    extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", { name: "@authenticated", as: "@known" }])
+    extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: [
+        "@key", "@requires", "@external", { name: "@authenticated", as: "@known" }
+    ])
     directive @known on FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENUM
     type User @key(fields: "id") { id: ID! reviews: [Review!] private: [Review!]! @known }
     type Review { body: String stars: Int @known }
+    type Item @key(fields: "sku") { sku: String weight: Int @external stock: Int postage: String @requires(fields: "weight") @known }
 "#;
 
 fn world() -> Value {
     json!({
         "Query": {
             "me": "$User:1", "users": ["$User:1", "$User:2"], "open": "yes", "secret": "classified", "vault": { "gold": 7 },
-            "level": "HIGH", "pin": "1234", "media": ["$Book:1", "$Film:2"], "found": ["$Book:1", "$Hidden:1"]
+            "level": "HIGH", "pin": "1234", "item": "$Item:1", "media": ["$Book:1", "$Film:2"], "found": ["$Book:1", "$Hidden:1"]
         },
         "Mutation": { "rename": "$User:1", "touch": "touched" },
         "entities": {
@@ -69,6 +74,7 @@ fn world() -> Value {
             },
             "Book:1": { "__typename": "Book", "id": "b", "title": "Maps", "price": 10, "pages": 120 },
             "Film:2": { "__typename": "Film", "id": "f", "title": "Rain", "price": 20, "minutes": 95 },
+            "Item:1": { "sku": "s-1", "name": "Table", "weight": 3, "stock": 12, "postage": { "$from": ["weight"] } },
             "Hidden:1": { "__typename": "Hidden", "clue": "under the stone" }
         }
     })
@@ -239,6 +245,31 @@ async fn where_nothing_is_left_no_subgraph_is_called() {
     assert!(guarded.asked().iter().all(|asked| !asked.contains("rename")));
     let (data, _) = guarded.data(query, scopes("write")).await;
     assert_eq!(data, json!({ "touch": "touched", "rename": { "name": "Ada" } }));
+}
+
+#[tokio::test]
+async fn keys_that_are_denied_still_join_subgraphs_unseen() {
+    let guarded = Guarded::start("").await;
+    for (query, claims, data, errors) in [
+        ("{ item { sku stock } }", None, json!({ "item": { "sku": null, "stock": 12 } }), vec![json!(["item", "sku"])]),
+        (
+            "{ item { a: sku b: sku stock } }",
+            None,
+            json!({ "item": { "a": null, "b": null, "stock": 12 } }),
+            vec![json!(["item", "a"]), json!(["item", "b"])],
+        ),
+        ("{ item { stock name } }", None, json!({ "item": { "stock": 12, "name": "Table" } }), vec![]),
+        (
+            "{ item { stock postage weight } }",
+            None,
+            json!({ "item": { "stock": 12, "postage": null, "weight": null } }),
+            vec![json!(["item", "postage"]), json!(["item", "weight"])],
+        ),
+        ("{ item { sku stock postage } }", scopes(""), json!({ "item": { "sku": "s-1", "stock": 12, "postage": "3" } }), vec![]),
+    ] {
+        assert_eq!(guarded.data(query, claims.clone()).await, (data, errors), "{query} by {claims:?}");
+        assert!(claims.is_some() || guarded.asked().iter().all(|asked| !asked.contains("weight") && !asked.contains("postage")));
+    }
 }
 
 #[tokio::test]
