@@ -29,13 +29,13 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     admin::{AdminConfig, HealthConfig},
     graphql::{
-        IncludeSubgraphErrorsConfig, demand_control::DemandControlConfig, persisted::PersistedQueriesConfig,
-        plans::QueryPlanningConfig,
+        IncludeSubgraphErrorsConfig, batching::BatchingConfig, demand_control::DemandControlConfig,
+        persisted::PersistedQueriesConfig, plans::QueryPlanningConfig,
     },
     pipeline::{
         access::AuthorizationConfig, access_log::AccessLogConfig, auth::AuthenticationConfig, cache::CacheConfig,
         compression::CompressionConfig, concurrency::RouterShapingConfig, cors::CorsConfig, csrf::CsrfConfig,
-        explorer::ExplorerConfig, limits::LimitsConfig, rate_limit::RateLimitConfig,
+        explorer::ExplorerConfig, limits::LimitsConfig, rate_limit::RateLimitConfig, server_timing::ServerTiming,
     },
     server::{drain::ShutdownConfig, tls::TlsConfig},
     telemetry::{ExportersConfig, logs},
@@ -82,6 +82,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// How answers are compressed.
     pub compression: CompressionConfig,
+    /// Several GraphQL requests in one.
+    pub batching: BatchingConfig,
     /// Operations that clients name instead of sending them.
     pub persisted_queries: PersistedQueriesConfig,
     /// Which errors of subgraphs clients see in full.
@@ -160,6 +162,8 @@ pub struct TelemetryConfig {
     pub logging: logs::LoggingConfig,
     /// One line per exchange.
     pub access_log: AccessLogConfig,
+    /// Which clients are told how long their answer took.
+    pub server_timing: ServerTiming,
 }
 
 impl Config {

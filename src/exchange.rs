@@ -162,6 +162,54 @@ pub async fn within<T>(mut deadline: Instant, upload: Option<&Upload>, work: imp
     }
 }
 
+impl Exchange {
+    /// An exchange for one of several requests that came in this one.
+    pub fn part(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            route: self.route.clone(),
+            identity: self.identity.clone(),
+            upload: self.upload.clone(),
+            upstream: None,
+            span: self.span.as_ref().map(RequestSpan::child),
+            upgrade: None,
+            headers: self.headers.clone(),
+            uri: self.uri.clone(),
+            method: self.method.clone(),
+            response_headers: HeaderMap::new(),
+            operation: None,
+            ..*self
+        }
+    }
+
+    /// Takes what was done for one of several requests as done for this one.
+    pub fn take_part(&mut self, part: Self) {
+        let mut last = None;
+        for (name, value) in part.response_headers {
+            // The map gives a name once, and then its further values.
+            last = name.or(last);
+            if let Some(name) = &last {
+                self.response_headers.append(name.clone(), value);
+            }
+        }
+        if let Some(mut span) = part.span {
+            span.name(format_args!("operation"));
+        }
+        self.upstream_time = self.upstream_time.max(part.upstream_time);
+        match (&mut self.operation, part.operation) {
+            (Some(facts), Some(more)) => {
+                facts.errors += more.errors;
+                facts.cost = match (facts.cost, more.cost) {
+                    (Some(cost), Some(more)) => Some(Cost { estimated: cost.estimated.saturating_add(more.estimated), ..cost }),
+                    (cost, more) => cost.or(more),
+                };
+            }
+            (facts @ None, more) => *facts = more,
+            (Some(_), None) => {}
+        }
+    }
+}
+
 /// Who asks.
 #[derive(Clone, Debug, Default)]
 pub struct Identity {

@@ -51,7 +51,12 @@ pub struct Reload {
     composed: Vec<Source>,
     /// The text of the supergraph that was read last, well or badly.
     read: String,
+    /// The manifests as they were when they were read last, well or badly.
+    manifests: Vec<Stamp>,
 }
+
+/// When a file was written, and its size; nothing for what cannot be read.
+type Stamp = Option<(std::time::SystemTime, u64)>;
 
 impl Reload {
     /// The first snapshot: with a supergraph when a ready one is configured, otherwise still without.
@@ -77,7 +82,9 @@ impl Reload {
             known: HashMap::new(),
             composed: Vec::new(),
             read: String::new(),
+            manifests: Vec::new(),
         };
+        reload.manifests = stamps(&reload.config);
         if reload.config.supergraph.schema.is_some() {
             reload.read_supergraph().await.map_err(|errors| errors.join("\n"))?;
         }
@@ -123,7 +130,10 @@ impl Reload {
             Ok(config) => config,
             Err(refused) => return self.refuse_config(refused.lines()),
         };
-        if config == *self.config {
+        let manifests = stamps(&config);
+        let is_new = manifests != self.manifests;
+        self.manifests = manifests;
+        if config == *self.config && !is_new {
             return self.update(|status| status.config = None);
         }
         if let Err(error) = self.take(Arc::new(config.clone()), self.supergraph.clone()).await {
@@ -285,6 +295,15 @@ impl Reload {
         change(&mut status);
         self.status.rcu(|now| Status { draining: now.draining, ..status.clone() });
     }
+}
+
+/// The manifests of persisted documents as they are now.
+fn stamps(config: &Config) -> Vec<Stamp> {
+    let stamp = |path: &std::path::PathBuf| {
+        let facts = std::fs::metadata(path).ok()?;
+        Some((facts.modified().ok()?, facts.len()))
+    };
+    config.persisted_queries.manifests.iter().map(stamp).collect()
 }
 
 /// Blocks whose change a running process does not follow.

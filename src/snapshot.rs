@@ -109,6 +109,7 @@ impl Snapshot {
             routes: Routes::new(routes)?,
             trusted_proxies: TrustedProxies::new(&config.trusted_proxies),
             observer: foundation.observer.clone(),
+            server_timing: config.telemetry.server_timing,
         };
         *foundation.upstreams.lock().unwrap_or_else(PoisonError::into_inner) = builder.upstreams;
         Ok(Self { pipeline })

@@ -15,8 +15,6 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
     ("authentication.basic", &[]),
     ("authentication.forward", &[]),
     ("cache.enabled", &["false"]),
-    ("persisted_queries.safelist.enabled", &["false"]),
-    ("persisted_queries.manifests", &["[]"]),
     ("ratelimit.store", &["memory"]),
     ("ratelimit.plans", &["{}"]),
     ("ratelimit.rules.*.algorithm", &["token_bucket", "sliding_window", "fixed_window"]),

@@ -7,13 +7,13 @@ use std::borrow::Cow;
 use apollo_compiler::response::JsonMap;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
     body::Body,
     coding::{self, Undecodable},
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, Location, Problem},
     exchange::Exchange,
 };
 
@@ -33,6 +33,38 @@ pub struct Request {
     /// Everything else.
     #[serde(default)]
     pub extensions: Option<Map<String, Value>>,
+    /// Which of the persisted documents.
+    #[serde(default)]
+    pub document_id: Option<String>,
+}
+
+/// What one HTTP request asks for.
+#[derive(Debug)]
+pub enum Requests {
+    /// One operation.
+    One(Request),
+    /// Several, in one list.
+    Batch(Vec<Request>),
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    errors: Vec<Failure<'a>>,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    message: &'a str,
+    #[serde(skip_serializing_if = "<[Location]>::is_empty")]
+    locations: &'a [Location],
+    #[serde(skip_serializing_if = "<[Box<str>]>::is_empty")]
+    path: &'a [Box<str>],
+    extensions: Extensions,
+}
+
+#[derive(Serialize)]
+struct Extensions {
+    code: &'static str,
 }
 
 /// The methods of the endpoint.
@@ -140,6 +172,23 @@ pub fn failure(headers: &HeaderMap, kind: ErrorKind) -> (HeaderValue, StatusCode
     (media.content_type(), status)
 }
 
+/// The GraphQL answer to a request that was not executed: one error, or one for each problem of the document.
+pub fn errors<'a>(error: &'a Error) -> Vec<u8> {
+    let extensions = || Extensions { code: error.kind.code() };
+    let failure = |problem: &'a Problem| Failure {
+        message: &problem.message,
+        locations: &problem.locations,
+        path: &problem.path,
+        extensions: extensions(),
+    };
+    let mut errors: Vec<_> = error.problems.iter().map(failure).collect();
+    if errors.is_empty() {
+        errors.push(Failure { message: error.public_message(), locations: &[], path: &[], extensions: extensions() });
+    }
+    // Writing text into memory cannot fail.
+    serde_json::to_vec(&Answer { errors }).unwrap_or_default()
+}
+
 /// The response with an answer.
 pub fn respond(media: Media, json: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Body::full(json));
@@ -147,13 +196,13 @@ pub fn respond(media: Media, json: impl Into<Bytes>) -> Response<Body> {
     response
 }
 
-/// Reads the GraphQL request of an exchange.
+/// Reads the GraphQL request of an exchange, or several.
 ///
 /// # Errors
 /// 405, 415, 413 or 400.
-pub async fn read(exchange: &mut Exchange, body: Body, limit: usize) -> Result<Request, Error> {
+pub async fn read(exchange: &mut Exchange, body: Body, limit: usize) -> Result<Requests, Error> {
     match exchange.method {
-        Method::GET | Method::HEAD => from_query(exchange.uri.query().unwrap_or_default()),
+        Method::GET | Method::HEAD => from_query(exchange.uri.query().unwrap_or_default()).map(Requests::One),
         Method::POST => {
             check_content_type(&exchange.headers)?;
             // The route's limits guard the body; what is over them ends it with the error that is told apart here.
@@ -206,11 +255,12 @@ fn malformed(detail: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::GraphqlBadRequest, detail)
 }
 
-fn from_body(body: &[u8]) -> Result<Request, Error> {
+fn from_body(body: &[u8]) -> Result<Requests, Error> {
+    let no_request = |error| malformed(format!("The body is no GraphQL request: {error}."));
     if body.trim_ascii_start().first() == Some(&b'[') {
-        return Err(malformed("Batches of operations are not accepted."));
+        return serde_json::from_slice(body).map(Requests::Batch).map_err(no_request);
     }
-    serde_json::from_slice(body).map_err(|error| malformed(format!("The body is no GraphQL request: {error}.")))
+    serde_json::from_slice(body).map(Requests::One).map_err(no_request)
 }
 
 fn from_query(query: &str) -> Result<Request, Error> {
@@ -219,7 +269,7 @@ fn from_query(query: &str) -> Result<Request, Error> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = decode_form(name)?;
-        if !matches!(&*name, "query" | "operationName" | "variables" | "extensions") {
+        if !matches!(&*name, "query" | "operationName" | "variables" | "extensions" | "documentId") {
             continue;
         }
         if seen.contains(&name) {
@@ -229,6 +279,7 @@ fn from_query(query: &str) -> Result<Request, Error> {
         let no_json = |error| malformed(format!("The parameter `{name}` is no JSON object: {error}."));
         match &*name {
             "query" => request.query = Some(value),
+            "documentId" => request.document_id = Some(value),
             "operationName" => request.operation_name = Some(value).filter(|name| !name.is_empty()),
             "variables" => request.variables = serde_json::from_str(&value).map_err(no_json)?,
             _ => request.extensions = serde_json::from_str(&value).map_err(no_json)?,
@@ -327,8 +378,8 @@ mod tests {
         for bad in [
             "",
             "{",
-            "[]",
-            "[{\"query\":\"{a}\"}]",
+            "[1]",
+            "[{\"query\":\"{a}\"}",
             "\"{a}\"",
             "{\"query\":1}",
             "{\"query\":\"{a}\",\"variables\":[]}",

@@ -4,11 +4,13 @@
 //! Spec: <https://spec.graphql.org/September2025/>
 
 pub mod authz;
+pub mod batching;
 pub mod budget;
 pub mod deduplicate;
 pub mod demand_control;
 pub mod http;
 pub mod introspection;
+pub mod one_of;
 pub mod operation;
 pub mod persisted;
 pub mod plans;
@@ -23,6 +25,7 @@ use std::{
 use ::http::{HeaderMap, Method, Response};
 use apollo_compiler::{response::JsonMap, validation::Valid};
 use bytes::Bytes;
+use futures_util::{FutureExt as _, future::join_all};
 use moka::future::Cache;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,6 +45,7 @@ use crate::{
 };
 use deduplicate::{Deduplicate, Key};
 use demand_control::DemandControl;
+use http::{Request, Requests};
 use introspection::Introspector;
 use operation::{Document, Operation, Rules};
 use persisted::Persisted;
@@ -69,6 +73,8 @@ pub struct Settings {
     pub planning: plans::QueryPlanningConfig,
     /// Persisted documents.
     pub persisted: persisted::PersistedQueriesConfig,
+    /// Several requests in one.
+    pub batching: batching::BatchingConfig,
     /// Whether identical queries in flight share one execution.
     pub deduplicate: bool,
     /// Size of a request's body once it is decoded (`limits.http_max_request_bytes`).
@@ -99,6 +105,7 @@ pub struct Graph {
 #[derive(Debug)]
 pub struct Endpoint {
     persisted: Persisted,
+    batching: batching::BatchingConfig,
     max_request_bytes: usize,
     engine: Option<Engine>,
 }
@@ -129,16 +136,19 @@ pub struct Executed {
 
 impl Endpoint {
     /// An endpoint; without a graph it answers `SUPERGRAPH_UNAVAILABLE`.
-    pub fn new(settings: Settings, graph: Option<Graph>) -> Self {
-        let max_request_bytes = settings.max_request_bytes;
-        Self {
-            persisted: Persisted::new(&settings.persisted),
-            max_request_bytes,
+    ///
+    /// # Errors
+    /// A manifest of persisted documents cannot be used.
+    pub fn new(settings: Settings, graph: Option<Graph>) -> Result<Self, String> {
+        Ok(Self {
+            persisted: Persisted::new(&settings.persisted)?,
+            batching: settings.batching.clone(),
+            max_request_bytes: settings.max_request_bytes,
             engine: graph.map(|graph| Engine::new(settings, graph)),
-        }
+        })
     }
 
-    /// Answers one request. Field errors are part of the answer; request errors are the error returned.
+    /// Answers one request, or a batch. Field errors are part of the answer; request errors are the error returned.
     ///
     /// # Errors
     /// Everything that keeps the operation from being executed.
@@ -148,7 +158,26 @@ impl Endpoint {
         }
         let Some(engine) = &self.engine else { return Err(Error::new(ErrorKind::SupergraphUnavailable, "")) };
         let media = http::media(&exchange.headers)?;
-        let mut request = http::read(exchange, body, self.max_request_bytes).await?;
+        let json = match http::read(exchange, body, self.max_request_bytes).await? {
+            Requests::One(request) => self.answer(engine, exchange, request).await?,
+            Requests::Batch(requests) => {
+                batching::check(&self.batching, requests.len())?;
+                self.batch(engine, exchange, requests).await
+            }
+        };
+        Ok(http::respond(media, json))
+    }
+
+    /// The answers to several requests, which are run at once, each as if it had come alone.
+    async fn batch(&self, engine: &Engine, exchange: &mut Exchange, requests: Vec<Request>) -> Bytes {
+        let mut parts: Vec<Exchange> = requests.iter().map(|_| exchange.part()).collect();
+        let work = parts.iter_mut().zip(requests).map(|(part, request)| self.answer(engine, part, request).boxed());
+        let answers = join_all(work).await;
+        batching::join(exchange, parts, answers).into()
+    }
+
+    /// The answer to one request.
+    async fn answer(&self, engine: &Engine, exchange: &mut Exchange, mut request: Request) -> Result<Bytes, Error> {
         let text = self.persisted.document(&mut request)?;
         let document = engine.document(exchange, text).await?;
         let operation = document.operation(request.operation_name.as_deref())?;
@@ -164,11 +193,10 @@ impl Endpoint {
         engine.check_cost(exchange, operation, &variables)?;
         let plan = engine.authorized_plan(exchange, operation, &variables).await?;
         let work = engine.execute(exchange, &plan, &variables);
-        let json = match engine.deduplicate.as_ref().filter(|_| operation.kind == OperationKind::Query) {
+        Ok(match engine.deduplicate.as_ref().filter(|_| operation.kind == OperationKind::Query) {
             Some(deduplicate) => deduplicate.share(Key::new(exchange, &plan, &variables), work).await?.note(exchange),
             None => work.await?.note(exchange),
-        };
-        Ok(http::respond(media, json))
+        })
     }
 }
 

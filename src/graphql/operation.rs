@@ -23,6 +23,7 @@ use supergraph::{
 use super::{
     budget::{self, Budget},
     demand_control::{DemandControl, Formula},
+    one_of,
 };
 use crate::error::{Error, ErrorKind, Location, Problem};
 
@@ -86,6 +87,11 @@ impl Document {
         let document = syntax
             .to_executable_validate(&supergraph.client)
             .map_err(|failed| refused(ErrorKind::GraphqlValidationFailed, &failed.errors))?;
+        let problems = one_of::problems(&supergraph.client, &document);
+        if !problems.is_empty() {
+            return Err(Error::new(ErrorKind::GraphqlValidationFailed, "")
+                .with_problems(problems.into_iter().take(MAX_PROBLEMS).collect()));
+        }
         let operations =
             document.operations.iter().map(|operation| Operation::new(&document, operation, supergraph, rules).map(Arc::new));
         let operations = operations.collect::<Result<Vec<_>, _>>()?;

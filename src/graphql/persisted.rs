@@ -1,11 +1,17 @@
-//! Persisted documents: automatic persisted queries, and the safelist of registered ones.
+//! Persisted documents: automatic persisted queries, documents listed in manifests, and the safelist made of these.
 //!
-//! Relied on by `graphql`.
+//! Relied on by `graphql`. A client names a document by `documentId`, or by its hash in `extensions.persistedQuery`.
+//! Spec: <https://github.com/graphql/graphql-over-http/blob/main/spec/Appendix%20A%20--%20Persisted%20Documents.md>
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use apollo_compiler::parser::Parser;
 use aws_lc_rs::digest::{SHA256, digest};
 use moka::sync::Cache;
+use rustc_hash::{FxHashMap, FxHashSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,7 +27,7 @@ pub struct PersistedQueriesConfig {
     pub apq: bool,
     /// Whether only listed documents may run.
     pub safelist: SafelistConfig,
-    /// Files with listed documents.
+    /// Files with listed documents: Apollo's manifests, or one JSON object from ids to documents. Read again when they change.
     pub manifests: Vec<PathBuf>,
 }
 
@@ -29,7 +35,7 @@ pub struct PersistedQueriesConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SafelistConfig {
-    /// Refuse documents that are on no list.
+    /// Refuse documents that are on no list. White space, commas and comments make no difference.
     pub enabled: bool,
     /// Refuse documents that are sent in full, even when they are listed.
     pub require_id: bool,
@@ -43,41 +49,124 @@ impl Default for PersistedQueriesConfig {
 
 /// Documents kept for clients that send only their hash.
 const MAX_DOCUMENTS: u64 = 10_000;
+/// Tokens and nesting up to which a document is compared with the list in spite of its spacing.
+const MAX_TOKENS: usize = 15_000;
+const MAX_NESTING: usize = 500;
 
-/// Documents by hash.
+/// Documents by name.
 #[derive(Debug)]
 pub struct Persisted {
     /// Absent when automatic persisted queries are off.
     automatic: Option<Cache<Box<str>, Arc<str>>>,
+    /// Documents of the manifests, by id.
+    listed: FxHashMap<Box<str>, Arc<str>>,
+    /// Absent when any document may run.
+    safelist: Option<Safelist>,
+}
+
+/// What may run.
+#[derive(Debug)]
+struct Safelist {
+    /// Documents as they are listed, and in their normal form.
+    texts: FxHashSet<Arc<str>>,
+    /// Whether they must be named.
+    require_id: bool,
+}
+
+/// Apollo's form of a manifest.
+#[derive(Deserialize)]
+struct Manifest {
+    operations: Vec<Entry>,
+}
+
+/// One document of a manifest.
+#[derive(Deserialize)]
+struct Entry {
+    id: Box<str>,
+    body: Box<str>,
 }
 
 impl Persisted {
-    /// Nothing registered yet.
-    pub fn new(config: &PersistedQueriesConfig) -> Self {
-        Self { automatic: config.apq.then(|| Cache::new(MAX_DOCUMENTS)) }
-    }
-
-    /// The document of a request: what it sends, or what its hash stands for.
+    /// What the manifests list.
     ///
     /// # Errors
-    /// It has neither, the hash is not known, or does not belong to the document.
-    pub fn document(&self, request: &mut Request) -> Result<Arc<str>, Error> {
-        let hash = hash_of(request)?;
-        let text = request.query.take().filter(|text| !text.is_empty() || hash.is_none()).map(Arc::<str>::from);
-        match (hash, text, &self.automatic) {
-            (None, Some(text), _) => Ok(text),
-            (None, None, _) => Err(Error::new(ErrorKind::GraphqlBadRequest, "The request has no query.")),
-            (Some(_), text, None) => text.ok_or_else(not_found),
-            (Some(hash), None, Some(known)) => known.get(&hash).ok_or_else(not_found),
-            (Some(hash), Some(text), Some(known)) => {
-                if !is_hash_of(&hash, &text) {
-                    return Err(Error::new(ErrorKind::GraphqlBadRequest, "The given sha256Hash is not that of the document."));
-                }
-                known.insert(hash, text.clone());
-                Ok(text)
+    /// Says which manifest cannot be used.
+    pub fn new(config: &PersistedQueriesConfig) -> Result<Self, String> {
+        let mut listed: FxHashMap<Box<str>, Arc<str>> = FxHashMap::default();
+        for path in &config.manifests {
+            for Entry { id, body } in read(path).map_err(|error| format!("the manifest {}: {error}", path.display()))? {
+                listed.insert(id, Arc::from(body));
             }
         }
+        let safelist = config.safelist.enabled.then(|| Safelist {
+            texts: listed.values().flat_map(|text| [Some(text.clone()), normal(text)]).flatten().collect(),
+            require_id: config.safelist.require_id,
+        });
+        Ok(Self { automatic: config.apq.then(|| Cache::new(MAX_DOCUMENTS)), listed, safelist })
     }
+
+    /// The document of a request: what it sends, or what its hash or id stands for.
+    ///
+    /// # Errors
+    /// It has neither, the name is not known or does not belong to the document, or the document may not run.
+    pub fn document(&self, request: &mut Request) -> Result<Arc<str>, Error> {
+        let hash = hash_of(request)?;
+        let id = request.document_id.take().map(String::into_boxed_str);
+        let is_named = hash.is_some() || id.is_some();
+        let text = request.query.take().filter(|text| !text.is_empty() || !is_named).map(Arc::<str>::from);
+        let Some(text) = text else {
+            return match hash.or(id) {
+                Some(name) => self.named(&name),
+                None => Err(Error::new(ErrorKind::GraphqlBadRequest, "The request has no query.")),
+            };
+        };
+        self.check(&text)?;
+        if let (Some(hash), Some(known)) = (hash, &self.automatic) {
+            if !is_hash_of(&hash, &text) {
+                return Err(Error::new(ErrorKind::GraphqlBadRequest, "The given sha256Hash is not that of the document."));
+            }
+            known.insert(hash, text.clone());
+        }
+        Ok(text)
+    }
+
+    /// The document with this name: listed, or sent before.
+    fn named(&self, name: &str) -> Result<Arc<str>, Error> {
+        let hash = name.strip_prefix("sha256:").unwrap_or(name);
+        let listed = self.listed.get(name).or_else(|| self.listed.get(hash)).cloned();
+        let automatic = || self.automatic.as_ref()?.get(hash);
+        listed.or_else(automatic).ok_or_else(|| Error::new(ErrorKind::PersistedQueryNotFound, "PersistedQueryNotFound"))
+    }
+
+    /// Refuses a document that was sent in full and may not be, or may not run at all.
+    fn check(&self, text: &Arc<str>) -> Result<(), Error> {
+        let Some(safelist) = &self.safelist else { return Ok(()) };
+        let refused = |reason: &'static str| Err(Error::new(ErrorKind::PersistedQueryRejected, reason));
+        if safelist.require_id {
+            return refused("Operations must be named by the id of a persisted document.");
+        }
+        let is_listed = safelist.texts.contains(text) || normal(text).is_some_and(|text| safelist.texts.contains(&text));
+        if is_listed { Ok(()) } else { refused("") }
+    }
+}
+
+/// The documents of a manifest.
+fn read(path: &Path) -> Result<Vec<Entry>, String> {
+    let text = std::fs::read(path).map_err(|error| error.to_string())?;
+    let value: Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    if value.get("operations").is_some_and(Value::is_array) {
+        let manifest: Manifest = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        return Ok(manifest.operations);
+    }
+    let documents: std::collections::BTreeMap<Box<str>, Box<str>> = serde_json::from_value(value)
+        .map_err(|_| "neither a list of operations nor an object from ids to documents".to_owned())?;
+    Ok(documents.into_iter().map(|(id, body)| Entry { id, body }).collect())
+}
+
+/// A document as it is printed; nothing for what does not parse.
+fn normal(text: &str) -> Option<Arc<str>> {
+    let document = Parser::new().token_limit(MAX_TOKENS).recursion_limit(MAX_NESTING).parse_ast(text, "operation").ok()?;
+    Some(document.serialize().no_indent().to_string().into())
 }
 
 /// `extensions.persistedQuery.sha256Hash` of a request.
@@ -101,10 +190,6 @@ fn is_hash_of(hash: &str, text: &str) -> bool {
     hex.map(|digit| char::from_digit(u32::from(digit), 16)).eq(hash.chars().map(Some))
 }
 
-fn not_found() -> Error {
-    Error::new(ErrorKind::PersistedQueryNotFound, "PersistedQueryNotFound")
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
 mod tests {
@@ -120,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_hash_stands_for_the_document_that_came_with_it_once() {
-        let persisted = Persisted::new(&PersistedQueriesConfig::default());
+        let persisted = Persisted::new(&PersistedQueriesConfig::default()).unwrap();
         let shouted = HASH.to_uppercase();
         let ask = |query, hash| persisted.document(&mut request(query, hash)).map_err(|error| error.kind);
         assert_eq!(ask(None, Some(HASH)), Err(ErrorKind::PersistedQueryNotFound));
@@ -134,7 +219,7 @@ mod tests {
 
     #[test]
     fn without_automatic_documents_only_whole_ones_run() {
-        let persisted = Persisted::new(&PersistedQueriesConfig { apq: false, ..PersistedQueriesConfig::default() });
+        let persisted = Persisted::new(&PersistedQueriesConfig { apq: false, ..PersistedQueriesConfig::default() }).unwrap();
         assert!(persisted.document(&mut request(Some(TYPENAME), Some(HASH))).is_ok());
         assert!(persisted.document(&mut request(None, Some(HASH))).is_err());
     }

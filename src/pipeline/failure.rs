@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     body::Body,
-    error::{Error, ErrorKind, Location, Problem, Source},
+    error::{Error, ErrorKind, Source},
     exchange::Exchange,
     graphql,
 };
@@ -23,40 +23,20 @@ struct Details<'a> {
     request_id: &'a str,
 }
 
-#[derive(Serialize)]
-struct Answer<'a> {
-    errors: Vec<Failure<'a>>,
-}
-
-#[derive(Serialize)]
-struct Failure<'a> {
-    message: &'a str,
-    #[serde(skip_serializing_if = "<[Location]>::is_empty")]
-    locations: &'a [Location],
-    #[serde(skip_serializing_if = "<[Box<str>]>::is_empty")]
-    path: &'a [Box<str>],
-    extensions: Extensions,
-}
-
-#[derive(Serialize)]
-struct Extensions {
-    code: &'static str,
-}
-
 /// The response to an exchange that failed.
 pub fn respond(error: Error, exchange: &Exchange, is_graphql: bool) -> Response<Body> {
     log(&error, exchange);
     let kind = error.kind;
     let (media_type, status, json) = if is_graphql {
         let (media_type, status) = graphql::http::failure(&exchange.headers, kind);
-        (media_type, status, serde_json::to_vec(&answer(&error)))
+        (media_type, status, graphql::http::errors(&error))
     } else {
         let title = kind.status().canonical_reason().unwrap_or_default();
         let (status, detail) = (kind.status().as_u16(), error.public_message());
         let problem = Details { r#type: "about:blank", title, status, detail, code: kind.code(), request_id: &exchange.id };
-        (HeaderValue::from_static("application/problem+json"), kind.status(), serde_json::to_vec(&problem))
+        (HeaderValue::from_static("application/problem+json"), kind.status(), serde_json::to_vec(&problem).unwrap_or_default())
     };
-    let mut response = Response::new(Body::full(json.unwrap_or_default()));
+    let mut response = Response::new(Body::full(json));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, media_type);
@@ -68,22 +48,6 @@ pub fn respond(error: Error, exchange: &Exchange, is_graphql: bool) -> Response<
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
-}
-
-/// The GraphQL answer to a request that was not executed: one error, or one for each problem of the document.
-fn answer<'a>(error: &'a Error) -> Answer<'a> {
-    let extensions = || Extensions { code: error.kind.code() };
-    let failure = |problem: &'a Problem| Failure {
-        message: &problem.message,
-        locations: &problem.locations,
-        path: &problem.path,
-        extensions: extensions(),
-    };
-    let mut errors: Vec<_> = error.problems.iter().map(failure).collect();
-    if errors.is_empty() {
-        errors.push(Failure { message: error.public_message(), locations: &[], path: &[], extensions: extensions() });
-    }
-    Answer { errors }
 }
 
 /// What only we may know goes to the log.

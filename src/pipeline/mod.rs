@@ -21,6 +21,7 @@ pub mod path;
 pub mod rate_limit;
 pub mod request_id;
 pub mod route;
+pub mod server_timing;
 pub mod trusted_proxies;
 
 use std::{
@@ -34,7 +35,8 @@ use hyper::body::Incoming;
 pub use self::route::Routes;
 use self::{
     access::Access, auth::Auth, compression::Compression, concurrency::Concurrency, cors::Cors, csrf::Csrf,
-    deprecation::Deprecation, limits::Limits, observe::Observer, rate_limit::RateLimit, trusted_proxies::TrustedProxies,
+    deprecation::Deprecation, limits::Limits, observe::Observer, rate_limit::RateLimit, server_timing::ServerTiming,
+    trusted_proxies::TrustedProxies,
 };
 use crate::{
     body::Body,
@@ -55,6 +57,8 @@ pub struct Pipeline {
     pub trusted_proxies: TrustedProxies,
     /// Who learns of every exchange.
     pub observer: Arc<Observer>,
+    /// Which clients learn how long it took.
+    pub server_timing: ServerTiming,
 }
 
 /// What matched a request: what applies to it, and where it leads.
@@ -127,6 +131,7 @@ impl Pipeline {
             failure::respond(error, exchange, is_graphql)
         });
         complete(exchange, matched, &mut response);
+        self.server_timing.tell(exchange, response.headers_mut());
         if let Some(compression) = matched.and_then(|route| route.policy.compression.as_ref()) {
             compression.apply(exchange, &mut response);
         }

@@ -110,6 +110,7 @@ async fn gateway_with(matching: &str, yaml: &str, rewrite: Rewrite, tls: Option<
         routes: Routes::new(vec![(matching, route)]).unwrap(),
         trusted_proxies: TrustedProxies::default(),
         observer: Arc::new(Observer { metrics, access_log: None, tracer: None }),
+        server_timing: ServerTiming::default(),
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());

@@ -23,6 +23,7 @@ pub fn endpoint(builder: &mut Builder<'_>, supergraph: Option<Arc<model::Supergr
         demand_control: config.demand_control.clone(),
         planning: config.supergraph.query_planning.clone(),
         persisted: config.persisted_queries.clone(),
+        batching: config.batching.clone(),
         deduplicate: config.traffic_shaping.router.deduplicate,
         max_request_bytes: config.limits.http_max_request_bytes.bytes(),
     };
@@ -44,7 +45,7 @@ pub fn endpoint(builder: &mut Builder<'_>, supergraph: Option<Arc<model::Supergr
             Some(Graph { supergraph, subgraphs })
         }
     };
-    Ok(Endpoint::new(settings, graph))
+    Endpoint::new(settings, graph)
 }
 
 /// Whom to call for a subgraph: what the configuration says about its name, and otherwise the address in the supergraph.

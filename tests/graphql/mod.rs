@@ -1,10 +1,12 @@
 //! The GraphQL endpoint: what it accepts, and how it says what is wrong.
 
 mod authz;
+mod batching;
 mod budget;
 mod deduplicate;
 mod demand_control;
 mod http;
+mod persisted;
 
 use serde_json::{Value, json};
 use subgraphs_example::{Addresses, Example};
@@ -106,4 +108,33 @@ async fn introspection_is_answered_only_when_switched_on() {
     let fields = on["data"]["__type"]["fields"].as_array().unwrap();
     assert!(fields.contains(&json!({ "name": "shippingEstimate" })) && on.get("errors").is_none(), "{on}");
     assert!(!on.to_string().contains("_service"));
+}
+
+#[tokio::test]
+async fn exactly_one_field_of_a_one_of_input_is_given_in_literals_and_variables() {
+    let subgraph = Scripted::start(|_| answer(200, "", r#"{"data":{"find":1}}"#)).await;
+    // Composition knows no `@oneOf`, as little as Apollo's does; supergraphs from elsewhere may have it.
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/graphql/one_of.graphql");
+    let config = format!("supergraph: {{ schema: \"{schema}\" }}\nsubgraphs: {{ a: {{ url: \"{}\" }} }}\n", subgraph.url());
+    let router = Router::start(&config).await;
+    for (query, variables) in [
+        ("{ find(by: {id: 1}) }", json!({})),
+        ("query($by: By!) { find(by: $by) }", json!({"by":{"name":"x"}})),
+        ("query($id: ID!) { find(by: {id: $id}) }", json!({"id":"1"})),
+    ] {
+        let answer: Value = router.operation(query, variables).send().await.unwrap().json().await.unwrap();
+        assert_eq!(answer, json!({"data":{"find":1}}), "{query}");
+    }
+    for (query, variables, code) in [
+        ("{ find(by: {}) }", json!({}), "GRAPHQL_VALIDATION_FAILED"),
+        ("{ find(by: {id: 1, name: \"x\"}) }", json!({}), "GRAPHQL_VALIDATION_FAILED"),
+        ("{ find(by: {id: null}) }", json!({}), "GRAPHQL_VALIDATION_FAILED"),
+        ("query($id: ID) { find(by: {id: $id}) }", json!({"id":"1"}), "GRAPHQL_VALIDATION_FAILED"),
+        ("query($by: By!) { find(by: $by) }", json!({"by":{"name":"x","id":"1"}}), "BAD_USER_INPUT"),
+        ("query($by: By!) { find(by: $by) }", json!({"by":{"name":null}}), "BAD_USER_INPUT"),
+        ("query($by: By!) { find(by: $by) }", json!({"by":{}}), "BAD_USER_INPUT"),
+    ] {
+        let answer: Value = router.operation(query, variables).send().await.unwrap().json().await.unwrap();
+        assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{query}: {answer}");
+    }
 }

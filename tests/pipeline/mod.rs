@@ -10,6 +10,7 @@ mod explorer;
 mod limits;
 mod rate_limit;
 mod route;
+mod server_timing;
 
 use crate::support::{header, on_both};
 
