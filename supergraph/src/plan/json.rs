@@ -24,7 +24,19 @@ pub(super) fn plan(ready: &Ready<'_, '_>, assembled: &Assembled) -> Value {
             _ => stages.push((stage, vec![node])),
         }
     }
-    let node = several("Sequence", stages.into_iter().filter_map(|(_, nodes)| several("Parallel", nodes)).collect());
+    let mut nodes: Vec<Value> = stages.into_iter().filter_map(|(_, nodes)| several("Parallel", nodes)).collect();
+    let node = match ready.operation.kind {
+        // Nothing else can be in the first stage: a subscription has one root field, and everything else waits for its events.
+        OperationKind::Subscription if !nodes.is_empty() => {
+            let primary = nodes.remove(0);
+            let mut node = json!({ "kind": "Subscription", "primary": primary });
+            if let (Some(rest), Some(node)) = (several("Sequence", nodes), node.as_object_mut()) {
+                node.insert("rest".to_owned(), rest);
+            }
+            Some(node)
+        }
+        _ => several("Sequence", nodes),
+    };
     let mut plan = json!({ "kind": "QueryPlan" });
     if let (Some(node), Some(plan)) = (node, plan.as_object_mut()) {
         plan.insert("node".to_owned(), node);

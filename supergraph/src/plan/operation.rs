@@ -12,8 +12,9 @@ use apollo_compiler::ast::Value;
 use apollo_compiler::executable::{self, Directive, OperationType, Selection};
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Name, Node};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHasher};
 use std::fmt::Write as _;
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
 /// Deepest nesting of fields. Planning recurses as deep as the operation, so this bounds its stack.
@@ -67,7 +68,7 @@ pub(super) struct Lists {
 }
 
 /// One selection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Raw {
     /// A field, included when all tests hold.
     Field(RawField, Vec<Test>),
@@ -76,7 +77,7 @@ pub(super) enum Raw {
 }
 
 /// A field as it was written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct RawField {
     /// Response key.
     pub key: Name,
@@ -103,8 +104,14 @@ impl Operation {
         name: Option<&str>,
     ) -> Result<Self, OperationError> {
         let operation = document.operations.get(name).map_err(|_| OperationError::NotFound)?;
-        let (lists, fragments) = (Lists::default(), FxHashMap::default());
-        let mut lowering = Lowering { supergraph, document, lists, fragments, requirements: Vec::new() };
+        let mut lowering = Lowering {
+            supergraph,
+            document,
+            lists: Lists::default(),
+            fragments: FxHashMap::default(),
+            hashed: FxHashMap::default(),
+            requirements: Vec::new(),
+        };
         let root = lowering.list(&operation.selection_set, 0)?;
         Ok(Self {
             kind: match operation.operation_type {
@@ -162,12 +169,6 @@ impl Lists {
         self.lists.push(list);
         ListId(u32::try_from(self.lists.len() - 1).unwrap_or(u32::MAX))
     }
-
-    fn set(&mut self, id: ListId, list: Vec<Raw>) {
-        if let Some(place) = self.lists.get_mut(id.0 as usize) {
-            *place = list;
-        }
-    }
 }
 
 impl RawField {
@@ -183,14 +184,23 @@ struct Lowering<'a> {
     document: &'a ExecutableDocument,
     lists: Lists,
     fragments: FxHashMap<&'a Name, ListId>,
+    /// Lists by the hash of their selections.
+    hashed: FxHashMap<u64, Vec<ListId>>,
     requirements: Vec<RequirementId>,
 }
 
 impl<'a> Lowering<'a> {
     fn list(&mut self, set: &'a executable::SelectionSet, depth: usize) -> Result<ListId, OperationError> {
-        let id = self.lists.push(Vec::new());
         let list = self.selections(set, depth)?;
-        self.lists.set(id, list);
+        let mut hasher = FxHasher::default();
+        list.hash(&mut hasher);
+        // Equal lists are one, so that fields with equal selections on several types can be seen to be alike.
+        let same = self.hashed.entry(hasher.finish()).or_default();
+        if let Some(known) = same.iter().find(|known| self.lists.get(**known) == list) {
+            return Ok(*known);
+        }
+        let id = self.lists.push(list);
+        same.push(id);
         Ok(id)
     }
 

@@ -35,6 +35,17 @@ fn print(node: &Value, depth: usize, text: &mut String) {
             }
             let _ = writeln!(text, "{indent}}}");
         }
+        "Subscription" => {
+            let _ = writeln!(text, "{indent}Subscription {{");
+            for (part, name) in [("primary", "Primary"), ("rest", "Rest")] {
+                if let Some(node) = node.get(part) {
+                    let _ = writeln!(text, "{indent}  {name} {{");
+                    print(node, depth + 2, text);
+                    let _ = writeln!(text, "{indent}  }}");
+                }
+            }
+            let _ = writeln!(text, "{indent}}}");
+        }
         "Condition" => {
             for (clause, keyword) in [("ifClause", "Include"), ("elseClause", "Skip")] {
                 if let Some(node) = node.get(clause) {
@@ -46,22 +57,36 @@ fn print(node: &Value, depth: usize, text: &mut String) {
         }
         kind => {
             let _ = writeln!(text, "{indent}{kind}(service: \"{}\") {{", of("serviceName"));
-            for alias in node.pointer("/entityBatch/aliases").and_then(Value::as_array).into_iter().flatten() {
-                for at in alias.get("paths").and_then(Value::as_array).into_iter().flatten() {
-                    let key = alias.get("alias").and_then(Value::as_str).unwrap_or_default();
-                    let _ = writeln!(text, "{indent}  {key} at {}", path(Some(at)));
-                    lay_out(&selections(alias.get("requires")), depth + 1, text);
-                    let _ = writeln!(text, " =>");
-                }
-            }
-            if let Some(requires) = node.get("requires") {
-                lay_out(&selections(Some(requires)), depth + 1, text);
-                let _ = writeln!(text, " =>");
-            }
-            lay_out(of("operation"), depth + 1, text);
+            print_fetch(node, depth + 1, text);
             let _ = writeln!(text, "\n{indent}}}");
         }
     }
+}
+
+/// What a fetch sends: representations, values from contexts, the operation.
+fn print_fetch(node: &Value, depth: usize, text: &mut String) {
+    let indent = "  ".repeat(depth);
+    let list = |of: &'_ Value, key: &str| of.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    // Writing to a string cannot fail.
+    for alias in node.pointer("/entityBatch/aliases").and_then(Value::as_array).into_iter().flatten() {
+        for at in list(alias, "paths") {
+            let key = alias.get("alias").and_then(Value::as_str).unwrap_or_default();
+            let _ = writeln!(text, "{indent}{key} at {}", path(Some(&at)));
+            lay_out(&selections(alias.get("requires")), depth, text);
+            let _ = writeln!(text, " =>");
+        }
+    }
+    if let Some(requires) = node.get("requires") {
+        lay_out(&selections(Some(requires)), depth, text);
+        let _ = writeln!(text, " =>");
+    }
+    for from in list(node, "contextRewrites") {
+        let variable = from.get("renameKeyTo").and_then(Value::as_str).unwrap_or_default();
+        let steps = list(&from, "path");
+        let steps: Vec<&str> = steps.iter().filter_map(Value::as_str).collect();
+        let _ = writeln!(text, "{indent}${variable} from \"{}\"", steps.join("/"));
+    }
+    lay_out(node.get("operation").and_then(Value::as_str).unwrap_or_default(), depth, text);
 }
 
 /// Lays out an operation, which comes on one line: a field a line, selection sets indented. Ends without a line break.

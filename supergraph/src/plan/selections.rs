@@ -326,7 +326,8 @@ impl<'a> Selections<'a> {
         Ok(fields)
     }
 
-    /// Object types by the appearances that apply to them and the field's type there.
+    /// Object types by the appearances that apply to them and the field's type there. Of appearances that are alike the first
+    /// stands for all, so that equal fields in fragments on several types are one field.
     fn groups(&mut self, list: &[Appearance]) -> Vec<(TypesId, Vec<usize>)> {
         let mut groups: IndexMap<(Vec<usize>, Wrap, TypeId), Vec<TypeId>, FxBuildHasher> = IndexMap::default();
         let mut all: Vec<TypeId> = Vec::new();
@@ -337,13 +338,18 @@ impl<'a> Selections<'a> {
         }
         all.sort_unstable();
         all.dedup();
+        let mut firsts: IndexMap<(&RawField, Guard), usize, FxBuildHasher> = IndexMap::default();
+        let first_alike: Vec<usize> = list
+            .iter()
+            .enumerate()
+            .map(|(index, appearance)| *firsts.entry((&appearance.field, appearance.guard)).or_insert(index))
+            .collect();
         for id in all {
-            let applying: Vec<usize> = list
-                .iter()
-                .enumerate()
-                .filter(|(_, appearance)| sets.len() == 1 || self.types(appearance.types).contains(id))
-                .map(|(index, _)| index)
-                .collect();
+            let applies = |appearance: &Appearance| sets.len() == 1 || self.types(appearance.types).contains(id);
+            let mut applying: Vec<usize> =
+                list.iter().zip(&first_alike).filter(|(appearance, _)| applies(appearance)).map(|(_, first)| *first).collect();
+            applying.sort_unstable();
+            applying.dedup();
             let Some(first) = applying.first().and_then(|index| list.get(*index)) else { continue };
             let (wrap, named) = self.type_of(id, &first.field.name);
             groups.entry((applying, wrap, named)).or_default().push(id);
