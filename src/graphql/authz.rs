@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use apollo_compiler::response::JsonMap;
+use http::HeaderValue;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -27,6 +28,9 @@ use crate::{
 const MAX_TOLD: usize = 100;
 /// Denied fields of one operation that are looked at, for some may be left out by variables.
 const MAX_KEPT: usize = 10_000;
+
+/// `Cache-Control` of answers that depend on who asks.
+pub const PERSONAL: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// How the schema's authorization directives are enforced.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

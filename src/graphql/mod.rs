@@ -22,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::http::{HeaderMap, Method, Response};
+use ::http::{HeaderMap, Method, Response, header::CACHE_CONTROL};
 use apollo_compiler::{response::JsonMap, validation::Valid};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::join_all};
@@ -203,7 +203,8 @@ impl Endpoint {
 impl Executed {
     /// States in an exchange what was done for it; the answer.
     fn note(&self, exchange: &mut Exchange) -> Bytes {
-        for (name, value) in &self.headers {
+        let is_personal = exchange.response_headers.get(CACHE_CONTROL) == Some(&authz::PERSONAL);
+        for (name, value) in self.headers.iter().filter(|(name, _)| !is_personal || **name != CACHE_CONTROL) {
             exchange.response_headers.append(name.clone(), value.clone());
         }
         exchange.upstream_time += self.upstream_time;
@@ -274,6 +275,10 @@ impl Engine {
         variables: &JsonMap,
     ) -> Result<Arc<plans::Ready>, Error> {
         let (config, access) = (&self.authorization, &self.graph.supergraph.access);
+        if !operation.planned.requirements.is_empty() {
+            // Others get another answer to the same request, whatever the subgraphs allow caches to do.
+            exchange.response_headers.insert(CACHE_CONTROL, authz::PERSONAL);
+        }
         let denied = authz::unmet(config, access, &operation.planned.requirements, exchange.identity.as_deref());
         let is_anything_denied = !denied.is_empty();
         let plan = self.plan(exchange, operation, denied).await?;

@@ -6,7 +6,7 @@ use apollo_compiler::ast::{Definition, DirectiveList, Document, FieldDefinition}
 use apollo_compiler::{Node, collections::HashMap};
 use serde_json::{Map, Value, json};
 
-use crate::support::{Router, VirtualSubgraph, jwt_config_with, token};
+use crate::support::{Router, Scripted, VirtualSubgraph, answer, jwt_config_with, token};
 
 const PEOPLE: &str = r#"
     extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: [
@@ -363,6 +363,25 @@ async fn users_who_share_an_operation_share_neither_plan_nor_answer() {
     for (number, (data, errors)) in futures_util::future::join_all(asks).await.into_iter().enumerate() {
         assert_eq!(data["secret"].is_string(), number % 2 == 0);
         assert_eq!(errors.is_empty(), number % 2 == 0);
+    }
+}
+
+#[tokio::test]
+async fn shared_caches_are_told_that_others_get_another_answer() {
+    let subgraph =
+        Scripted::start(|_| answer(200, "cache-control: public, max-age=60\r\n", r#"{"data":{"open":"o","own":"s"}}"#)).await;
+    let link = r#"extend schema @link(url: \"https://specs.apollo.dev/federation/v2.9\", import: [\"@authenticated\"])"#;
+    let router = Router::start(&format!(
+        "subgraphs: {{ a: {{ url: \"{}\", schema: {{ sdl: \"{link} type Query {{ open: String own: String @authenticated }}\" }} }} }}\n\
+         headers: {{ all: {{ response: [{{ propagate: {{ named: cache-control, algorithm: append }} }}] }} }}\n{}",
+        subgraph.url(),
+        jwt_config_with("require: false")
+    ))
+    .await;
+    for (query, expected) in [("{ open }", "public, max-age=60"), ("{ open own }", "private, no-cache")] {
+        let response = router.operation(query, json!({})).bearer_auth(token(json!({}))).send().await.unwrap();
+        let values: Vec<_> = response.headers().get_all("cache-control").iter().collect();
+        assert_eq!(values, [expected], "{query}");
     }
 }
 
