@@ -12,9 +12,13 @@ use apollo_compiler::Name;
 use rustc_hash::FxHashSet;
 use std::rc::Rc;
 
+/// A choice, and the subgraphs between which there is something to choose.
+type Cover = (Choice, Vec<SubgraphId>);
+
 impl Chooser<'_, '_> {
-    /// A first choice that covers every field of the selection set, and what required fields need.
-    pub(super) fn cover(&mut self, set: SetId, doors: &Rc<[Door]>, classes: &[Class]) -> Result<Choice, PlanError> {
+    /// A first choice that covers every field of the selection set, and what required fields need; and the subgraphs between which
+    /// there is something to choose.
+    pub(super) fn cover(&mut self, set: SetId, doors: &Rc<[Door]>, classes: &[Class]) -> Result<Cover, PlanError> {
         let mut open: Vec<Vec<(u64, SubgraphId)>> = Vec::new();
         for class in classes {
             let mut names = self.names_beyond_doors(set, doors, class);
@@ -49,7 +53,8 @@ impl Chooser<'_, '_> {
                 open.push(ways);
             }
         }
-        Ok(Choice { prefer: greedy(open), late: false })
+        let contested = open.iter().filter(|ways| ways.len() > 1).flatten().map(|(_, subgraph)| *subgraph).collect();
+        Ok((Choice { prefer: greedy(open), late: false }, contested))
     }
 
     /// Choices that differ in one subgraph: one more where it may help below, one less, one for another, or early visits joined with
@@ -82,10 +87,10 @@ impl Chooser<'_, '_> {
         found
     }
 
-    /// Subgraphs that are preferred, or that give a field for which the best solution so far needs a fetch.
+    /// Subgraphs between which there is something to choose, for a field for which the best solution so far needs a fetch.
     pub(super) fn candidates(&self, search: &Search) -> Vec<SubgraphId> {
-        let Search { set, classes, chosen, best, doors } = search;
-        let mut found = chosen.prefer.clone();
+        let Search { set, classes, contested, best, doors, .. } = search;
+        let mut found = contested.clone();
         let mut wanted: Vec<(usize, usize)> = Vec::new();
         for step in &best.steps {
             match step {
@@ -112,7 +117,11 @@ impl Chooser<'_, '_> {
                 continue;
             }
             let all = self.options.supergraph.all_subgraphs();
-            found.extend(all.iter().filter(|subgraph| self.options.plain(class.example, *subgraph, &field.name).is_some()));
+            let gives = |subgraph: &SubgraphId| self.options.resolved(class.example, *subgraph, &field.name).is_some();
+            let giving: Vec<SubgraphId> = all.iter().filter(gives).collect();
+            if giving.len() > 1 {
+                found.extend(giving);
+            }
         }
         found.sort_unstable();
         found.dedup();

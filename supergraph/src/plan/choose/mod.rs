@@ -12,6 +12,7 @@
 //! Relies on `options` and `selections`; relied on by `fetches`.
 
 mod attempt;
+mod bound;
 mod cover;
 mod place;
 mod reach;
@@ -26,6 +27,7 @@ use crate::ids::{SubgraphId, TypeId};
 use crate::model::field_set::FieldSet;
 use crate::plan::shape::TypeSet;
 use attempt::Choice;
+use bound::Bound;
 use cover::subsets;
 use indexmap::IndexMap;
 use reach::{ContextStages, Reach};
@@ -156,6 +158,7 @@ pub(super) struct Chooser<'a, 's> {
     solutions: FxHashMap<SolutionKey, Rc<Solution>>,
     reaches: FxHashMap<ReachKey, Rc<Reach>>,
     classes: FxHashMap<SetId, Rc<Vec<Class>>>,
+    bounds: FxHashMap<(SetId, Rc<[Door]>), Rc<Bound>>,
     /// Selection sets that are being solved, to see requirements that go in circles.
     solving: FxHashSet<(SetId, Vec<SubgraphId>)>,
     budget: Budget,
@@ -169,10 +172,16 @@ struct Search {
     set: SetId,
     doors: Rc<[Door]>,
     classes: Rc<Vec<Class>>,
+    /// Subgraphs between which there is something to choose.
+    contested: Vec<SubgraphId>,
     /// The best choice so far.
     chosen: Choice,
     /// What it leads to.
     best: Solution,
+    /// What no choice can better.
+    least: (usize, u64, Stage),
+    /// The best is as good as can be, or no tries are left.
+    is_over: bool,
 }
 
 /// Up to so many subgraphs, every choice of them is tried.
@@ -192,6 +201,12 @@ const TRIES: usize = 100_000;
 const TRIES_PER_SET: usize = 256;
 
 impl Solution {
+    /// Whether objects are brought to a subgraph at two stages.
+    fn visits_twice(&self, doors: usize) -> bool {
+        let entered = || self.visits.iter().skip(doors).filter(|visit| !visit.arrivals.is_empty());
+        entered().any(|visit| entered().any(|other| other.subgraph == visit.subgraph && other.stage > visit.stage))
+    }
+
     /// Whether door `index` is used.
     pub fn uses_door(&self, index: usize) -> bool {
         self.visits.get(index).is_some_and(|visit| visit.used)
@@ -212,6 +227,7 @@ impl<'a, 's> Chooser<'a, 's> {
             solutions: FxHashMap::default(),
             reaches: FxHashMap::default(),
             classes: FxHashMap::default(),
+            bounds: FxHashMap::default(),
             solving: FxHashSet::default(),
             budget: Budget { tries: TRIES, per_set: FxHashMap::default() },
             nesting: 0,
@@ -243,47 +259,71 @@ impl<'a, 's> Chooser<'a, 's> {
     /// as long as they are better.
     fn search(&mut self, set: SetId, doors: Rc<[Door]>) -> Result<Solution, PlanError> {
         let classes = self.live_classes(set, &doors);
-        let chosen = self.cover(set, &doors, &classes)?;
+        let (chosen, contested) = self.cover(set, &doors, &classes)?;
         let best = self.attempt(set, &doors, &classes, &chosen)?;
         // Without doors one fetch is the least there can be, with doors none.
         let is_least = best.fetches.len() <= usize::from(doors.is_empty()) || self.cost(&best).1 == 0;
         if best.unreachable == 0 && is_least {
             return Ok(best);
         }
-        let mut search = Search { set, doors, classes, chosen, best };
+        let bound = self.bound(set, &doors)?;
+        let least = self.least(&bound, &doors);
+        if self.cost(&best) <= least {
+            return Ok(best);
+        }
+        let mut search = Search { set, doors, classes, contested, chosen, best, least, is_over: false };
         let candidates = self.candidates(&search);
         if candidates.len() <= FEW {
-            let subsets = subsets(&candidates);
-            let all: Vec<Choice> = [false, true]
-                .into_iter()
-                .flat_map(|late| subsets.iter().map(move |prefer| Choice { prefer: prefer.clone(), late }))
-                .collect();
-            self.best_of(&mut search, all)?;
+            self.try_all(&mut search, &candidates)?;
             return Ok(search.best);
         }
         for _ in 0..8 {
-            let neighbours = self.neighbours(&search);
-            if !self.best_of(&mut search, neighbours)? {
+            let before = search.chosen.clone();
+            for choice in self.neighbours(&search) {
+                if choice != before {
+                    self.try_choice(&mut search, choice)?;
+                }
+            }
+            if search.is_over || search.chosen == before {
                 break;
             }
         }
         Ok(search.best)
     }
 
-    /// Tries these choices; whether one is better than the best so far.
-    fn best_of(&mut self, search: &mut Search, choices: Vec<Choice>) -> Result<bool, PlanError> {
-        let mut is_better = false;
-        let before = search.chosen.clone();
-        for choice in choices.into_iter().filter(|choice| *choice != before) {
-            if !self.take_try(search.set) {
-                return Ok(false);
+    /// Tries every choice between the candidates, and early visits joined with late ones where a choice has both.
+    fn try_all(&mut self, search: &mut Search, candidates: &[SubgraphId]) -> Result<(), PlanError> {
+        let first = search.chosen.prefer.clone();
+        let (open, kept): (Vec<SubgraphId>, Vec<SubgraphId>) = first.iter().partition(|subgraph| candidates.contains(subgraph));
+        // What is found first is most often only too early.
+        if search.best.visits_twice(search.doors.len()) {
+            self.try_choice(search, Choice { prefer: first, late: true })?;
+        }
+        for subset in subsets(candidates) {
+            if subset.len() == open.len() && subset.iter().all(|subgraph| open.contains(subgraph)) {
+                continue;
             }
-            let solution = self.attempt(search.set, &search.doors, &search.classes, &choice)?;
-            if self.cost(&solution) < self.cost(&search.best) {
-                (search.chosen, search.best, is_better) = (choice, solution, true);
+            let prefer: Vec<SubgraphId> = kept.iter().copied().chain(subset).collect();
+            if self.try_choice(search, Choice { prefer: prefer.clone(), late: false })? {
+                self.try_choice(search, Choice { prefer, late: true })?;
             }
         }
-        Ok(is_better)
+        Ok(())
+    }
+
+    /// Tries a choice, unless the search is over; whether a subgraph is visited twice then.
+    fn try_choice(&mut self, search: &mut Search, choice: Choice) -> Result<bool, PlanError> {
+        search.is_over |= !self.take_try(search.set);
+        if search.is_over {
+            return Ok(false);
+        }
+        let solution = self.attempt(search.set, &search.doors, &search.classes, &choice)?;
+        let visits_twice = solution.visits_twice(search.doors.len());
+        if self.cost(&solution) < self.cost(&search.best) {
+            (search.chosen, search.best) = (choice, solution);
+            search.is_over = self.cost(&search.best) <= search.least;
+        }
+        Ok(visits_twice)
     }
 
     /// What is compared of solutions: unreachable fields, then weighted fetches, then the last stage.

@@ -1,6 +1,6 @@
 //! Second thoughts: a selection set is solved without knowing what its siblings fetch anyway, so a whole solution is revised.
 //!
-//! For each fetch of a solution, everything is solved again with the other fetches for nothing; what is then there in all is kept if
+//! For each fetch of a solution that is not needed as it is (`bound`), everything is solved again with the other fetches for nothing; what is then there in all is kept if
 //! it costs less. Cost: one more run per fetch and improvement, for solutions with few fetches and few selection sets only, and only
 //! if there was anything to choose.
 //! ```text
@@ -34,14 +34,18 @@ impl Chooser<'_, '_> {
         if self.budget.tries == tries || !is_small || best.unreachable > 0 {
             return Ok(best);
         }
-        let mut open: Vec<(Stage, SubgraphId)> = best.fetches.iter().copied().collect();
+        let bound = self.bound(set, &Rc::from([]))?;
+        let doubtful = |best: &Solution| -> Vec<(Stage, SubgraphId)> {
+            best.fetches.iter().copied().filter(|fetch| !bound.needs(*fetch, &best.fetches)).collect()
+        };
+        let mut open = doubtful(&best);
         for _ in 0..MOST_RUNS {
             let Some(without) = open.pop() else { break };
             let others: BTreeSet<_> = best.fetches.iter().copied().filter(|fetch| *fetch != without).collect();
             let revised = self.solve_with(set, others)?;
             if self.cost(&revised) < self.cost(&best) {
                 best = revised;
-                open = best.fetches.iter().copied().collect();
+                open = doubtful(&best);
             }
         }
         Ok(best)

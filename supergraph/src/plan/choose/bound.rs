@@ -1,0 +1,159 @@
+//! The least that a selection set can cost, so that a search ends once it has found that.
+//!
+//! A field that one subgraph alone gives needs a fetch to it, unless a door gives the field. Below a field, every subgraph that could
+//! give the field is taken for a door, at the earliest stage at which it could be; so what is needed below is needed whatever is chosen
+//! above. Fetches of one subgraph may be one, at the latest stage that any of them needs.
+//! ```text
+//! t { a next { b c } }   doors {s0};  next in s0, a in s1 | s2, b in s1, c in s2 and requires b
+//!   => s1 at stage 1, s2 at stage 2
+//! ```
+//! Relied on by the search in `choose` and by `revise`; relies on `reach`.
+
+use super::reach::Reach;
+use super::{Chooser, Class, Door, NEVER, Provided, Stage};
+use crate::ids::SubgraphId;
+use crate::plan::PlanError;
+use crate::plan::selections::{SelectedField, SetId};
+use rustc_hash::FxHashMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// Fetches that every solution has.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bound {
+    /// Subgraphs asked for fields of a root, which is only done at stage 0.
+    roots: BTreeSet<SubgraphId>,
+    /// Subgraphs asked for objects, and the stage that the latest of their fetches has at least.
+    entities: BTreeMap<SubgraphId, Stage>,
+}
+
+/// Ways to a field: subgraphs outside the doors that give it, each with the earliest stage.
+type Ways = Vec<(Stage, SubgraphId)>;
+
+impl Bound {
+    /// Whether one of a solution's fetches is needed as it is: no other stands for it, and it cannot be earlier.
+    pub fn needs(&self, (stage, subgraph): (Stage, SubgraphId), fetches: &BTreeSet<(Stage, SubgraphId)>) -> bool {
+        if stage == 0 {
+            return self.roots.contains(&subgraph);
+        }
+        let is_last = !fetches.iter().any(|(other, of)| *of == subgraph && *other > stage);
+        is_last && self.entities.get(&subgraph) == Some(&stage)
+    }
+
+    /// The last stage that every solution has.
+    fn complete(&self) -> Stage {
+        self.entities.values().copied().max().unwrap_or(0)
+    }
+
+    fn add(&mut self, is_root: bool, stage: Stage, subgraph: SubgraphId) {
+        if is_root {
+            self.roots.insert(subgraph);
+        } else {
+            let known = self.entities.entry(subgraph).or_insert(stage);
+            *known = stage.max(*known);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.roots.extend(&other.roots);
+        other.entities.iter().for_each(|(subgraph, stage)| self.add(false, *stage, *subgraph));
+    }
+}
+
+impl Chooser<'_, '_> {
+    /// What every solution of `set` through `doors` fetches. Arguments from contexts are not considered: with them it is nothing.
+    pub(super) fn bound(&mut self, set: SetId, doors: &Rc<[Door]>) -> Result<Rc<Bound>, PlanError> {
+        if !self.options.supergraph.contexts.is_empty() || self.nesting >= super::MAX_NESTING {
+            return Ok(Rc::default());
+        }
+        let key = (set, doors.clone());
+        if let Some(known) = self.bounds.get(&key) {
+            return Ok(known.clone());
+        }
+        // A requirement that leads back here needs nothing more.
+        self.bounds.insert(key.clone(), Rc::default());
+        self.nesting += 1;
+        let bound = self.bound_of(set, doors).map(Rc::new);
+        self.nesting -= 1;
+        let bound = bound?;
+        self.bounds.insert(key, bound.clone());
+        Ok(bound)
+    }
+
+    /// The least of what [`Chooser::cost`] tells of a solution with these fetches.
+    pub(super) fn least(&self, bound: &Bound, doors: &[Door]) -> (usize, u64, Stage) {
+        let mut weight = bound.roots.iter().map(|subgraph| self.weight(0, *subgraph)).sum();
+        for (subgraph, stage) in &bound.entities {
+            let is_free = self.free.iter().any(|(free, of)| of == subgraph && free >= stage);
+            weight += if is_free { 0 } else { self.weight(*stage, *subgraph) };
+        }
+        let first = doors.iter().map(|door| door.stage).min().unwrap_or(0);
+        (0, weight, bound.complete().max(first))
+    }
+
+    fn bound_of(&mut self, set: SetId, doors: &Rc<[Door]>) -> Result<Bound, PlanError> {
+        let mut bound = Bound::default();
+        let mut below: FxHashMap<usize, Vec<Door>> = FxHashMap::default();
+        for class in self.live_classes(set, doors).iter() {
+            let names = self.names_beyond_doors(set, doors, class);
+            let reach = self.reach((set, class.example), doors, &names)?;
+            for index in &class.fields {
+                let selections = &*self.selections;
+                let Some(field) = selections.field(set, *index).filter(|field| field.is_fetched()) else { continue };
+                let (field, is_given) = (field.clone(), self.given_by_door(doors, class, field));
+                let ways = self.ways(class, &reach, &field);
+                if let (false, [(stage, only)]) = (is_given, ways.as_slice()) {
+                    bound.add(doors.is_empty(), *stage, *only);
+                }
+                if field.below.is_some() {
+                    let open = self.all_doors_below(class, doors, &field, &ways);
+                    below.entry(*index).or_default().extend(open);
+                }
+            }
+        }
+        for (index, doors) in below {
+            let Some(set) = self.selections.field(set, index).and_then(|field| field.below) else { continue };
+            if !doors.is_empty() {
+                let needed = self.bound(set, &earliest(doors))?;
+                bound.merge(&needed);
+            }
+        }
+        Ok(bound)
+    }
+
+    /// Subgraphs that give a field once objects of the class are there.
+    fn ways(&self, class: &Class, reach: &Reach, field: &SelectedField) -> Ways {
+        let way = |subgraph: SubgraphId| {
+            let stage = match self.options.plain(class.example, subgraph, &field.name) {
+                Some(_) => reach.entry(subgraph).0,
+                None => reach.required(&field.name, subgraph),
+            };
+            (stage != NEVER).then_some((stage, subgraph))
+        };
+        self.options.supergraph.all_subgraphs().iter().filter_map(way).collect()
+    }
+
+    /// The doors below a field through every door and every way.
+    fn all_doors_below(&mut self, class: &Class, doors: &[Door], field: &SelectedField, ways: &Ways) -> Vec<Door> {
+        let object = class.example;
+        let giving = doors.iter().filter(|door| self.opens(door, object));
+        let mut from: Vec<(SubgraphId, Provided, Stage)> =
+            giving.map(|door| (door.subgraph, door.provided, door.stage)).collect();
+        from.extend(ways.iter().map(|(stage, subgraph)| (*subgraph, Provided::default(), *stage)));
+        from.into_iter()
+            .filter_map(|(subgraph, provided, stage)| self.door_below(object, subgraph, &field.name, (provided, stage, None)))
+            .collect()
+    }
+}
+
+/// Each door once, at its earliest stage, in the order of the search.
+fn earliest(mut doors: Vec<Door>) -> Rc<[Door]> {
+    doors.sort_unstable_by_key(|door| (door.stage, door.subgraph));
+    let mut kept: Vec<Door> = Vec::new();
+    for door in doors {
+        if !kept.iter().any(|known| Door { stage: door.stage, ..*known } == door) {
+            kept.push(door);
+        }
+    }
+    kept.into()
+}
