@@ -31,13 +31,14 @@ pub(super) struct Bound {
 type Ways = Vec<(Stage, SubgraphId)>;
 
 impl Bound {
-    /// Whether one of a solution's fetches is needed as it is: no other stands for it, and it cannot be earlier.
+    /// Whether one of a solution's fetches is needed as it is: no other stands for it, and it cannot be earlier. One that comes
+    /// before the needed one of its subgraph is joined with that later (`passes::batch`), if it can be.
     pub fn needs(&self, (stage, subgraph): (Stage, SubgraphId), fetches: &BTreeSet<(Stage, SubgraphId)>) -> bool {
         if stage == 0 {
             return self.roots.contains(&subgraph);
         }
-        let is_last = !fetches.iter().any(|(other, of)| *of == subgraph && *other > stage);
-        is_last && self.entities.get(&subgraph) == Some(&stage)
+        let is_last = || !fetches.iter().any(|(other, of)| *of == subgraph && *other > stage);
+        self.entities.get(&subgraph).is_some_and(|needed| stage < *needed || (stage == *needed && is_last()))
     }
 
     /// The last stage that every solution has.
