@@ -33,15 +33,16 @@ pub(super) struct Needs {
 impl Attempt<'_, '_, '_> {
     /// Places a field for the objects of a class; new visits must be reachable before stage `bound`.
     pub fn obtain(&mut self, class: usize, set: SetId, field: usize, bound: Stage) -> Result<Option<Fact>, PlanError> {
-        let Some(selected) = self.chooser.selections.field(set, field).cloned() else { return Ok(None) };
+        let Some(selected) = self.chooser.selections.field(set, field) else { return Ok(None) };
         if selected.is_typename() {
             return self.typename(class, true, bound);
         }
-        let key = (class, selected.signature, selected.below, (set == self.set).then_some(field));
+        let below = selected.below;
+        let key = (class, selected.signature, below, (set == self.set).then_some(field));
         if let Some(fact) = self.facts.get(&key) {
             return Ok(Some(*fact));
         }
-        let fact = match selected.below {
+        let fact = match below {
             None => self.leaf(class, set, field, bound)?,
             Some(below) => self.object(class, set, field, below, bound)?,
         };
