@@ -30,7 +30,7 @@ use crate::{
     admin::{AdminConfig, HealthConfig},
     graphql::{
         IncludeSubgraphErrorsConfig, batching::BatchingConfig, demand_control::DemandControlConfig,
-        persisted::PersistedQueriesConfig, plans::QueryPlanningConfig,
+        file_uploads::FileUploadsConfig, persisted::PersistedQueriesConfig, plans::QueryPlanningConfig,
     },
     pipeline::{
         access::AuthorizationConfig, access_log::AccessLogConfig, auth::AuthenticationConfig, cache::CacheConfig,
@@ -82,6 +82,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// How answers are compressed.
     pub compression: CompressionConfig,
+    /// Files in the place of GraphQL variables.
+    pub file_uploads: FileUploadsConfig,
     /// Several GraphQL requests in one.
     pub batching: BatchingConfig,
     /// Operations that clients name instead of sending them.

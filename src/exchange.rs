@@ -146,7 +146,8 @@ impl Upload {
         self.is_awaited.load(Ordering::Relaxed)
     }
 
-    fn deadline(&self) -> Instant {
+    /// When the answer must be there, by what has arrived so far.
+    pub fn deadline(&self) -> Instant {
         self.started + Duration::from_millis(self.moved.load(Ordering::Relaxed)) + self.time
     }
 }

@@ -24,6 +24,7 @@ use super::{
     represent::represent,
     run::Run,
     store::{BodyId, Checkpoint, FailureId, ObjectId},
+    uploads::Uploads,
 };
 use crate::{
     body::Body,
@@ -177,7 +178,13 @@ fn body(head: Vec<u8>, fetch: &Fetch, variables: &JsonMap, parts: &[Part<'_>]) -
 }
 
 /// Sends a fetch and waits for its whole answer.
-pub async fn send<'a>(exchange: &Exchange, subgraph: &Subgraph, kind: OperationKind, outgoing: Outgoing<'a>) -> Incoming<'a> {
+pub async fn send<'a>(
+    exchange: &Exchange,
+    subgraph: &Subgraph,
+    kind: OperationKind,
+    outgoing: Outgoing<'a>,
+    uploads: Option<&Uploads>,
+) -> Incoming<'a> {
     let started = Instant::now();
     let mut span = exchange.span.as_ref().map(|span| {
         let mut span = span.call();
@@ -185,21 +192,38 @@ pub async fn send<'a>(exchange: &Exchange, subgraph: &Subgraph, kind: OperationK
         span.set("subgraph.name", &*subgraph.name);
         span
     });
-    let mut request = Request::new(Body::full(outgoing.body));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = subgraph.upstream.uri().clone();
-    let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::ACCEPT, HeaderValue::from_static("application/graphql-response+json, application/json;q=0.9"));
-    *request.headers_mut() = headers;
-    let deadline = exchange.deadline.min(started + subgraph.timeout);
-    let trace = span.as_ref().map(RequestSpan::context);
-    let call = Call { request, deadline, upload: None, is_idempotent: kind == OperationKind::Query, trace };
-    let reply = subgraph.upstream.fetch(exchange, call, subgraph.max_response_bytes).await.and_then(readable);
+    let (id, targets) = (outgoing.id, outgoing.targets);
+    let reply = match request(subgraph, outgoing.body, uploads) {
+        Ok(request) => {
+            let deadline = exchange.deadline.min(started + subgraph.timeout);
+            let trace = span.as_ref().map(RequestSpan::context);
+            let upload = uploads.and(exchange.upload.clone());
+            let is_idempotent = kind == OperationKind::Query && uploads.is_none();
+            let call = Call { request, deadline, upload, is_idempotent, trace };
+            subgraph.upstream.fetch(exchange, call, subgraph.max_response_bytes).await.and_then(readable)
+        }
+        Err(error) => Err(error),
+    };
     if let (Some(span), Err(error)) = (&mut span, &reply) {
         span.fail(error.kind.code());
     }
-    Incoming { id: outgoing.id, targets: outgoing.targets, reply, time: started.elapsed() }
+    Incoming { id, targets, reply, time: started.elapsed() }
+}
+
+/// The HTTP request of a fetch.
+fn request(subgraph: &Subgraph, body: Bytes, uploads: Option<&Uploads>) -> Result<Request<Body>, Error> {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/graphql-response+json, application/json;q=0.9"));
+    let body = match uploads {
+        None => Body::full(body),
+        Some(uploads) => uploads.wrap(&body, &mut headers)?,
+    };
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = subgraph.upstream.uri().clone();
+    *request.headers_mut() = headers;
+    Ok(request)
 }
 
 /// Refuses an answer that does not claim to be JSON: a page of some machine in between, whatever is written on it.

@@ -17,6 +17,7 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 pub mod types;
+pub mod uploads;
 pub mod write;
 
 use std::{sync::Arc, time::Duration};

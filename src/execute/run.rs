@@ -18,11 +18,12 @@ use supergraph::{
 use super::{
     Subgraph,
     errors::{Failures, Service},
-    fetch,
+    fetch::{self, send},
     merge::{self, Blame},
     prepared::Prepared,
     store::{FailureId, ObjectId, Raw, Store, Value},
     types::TypeNames,
+    uploads::Uploads,
     write::{self, Answer},
 };
 use crate::{
@@ -87,19 +88,24 @@ pub struct Run<'a> {
 ///
 /// # Errors
 /// The answer is over its size limit. Whatever else goes wrong is in the answer.
-pub async fn execute(request: Request<'_>, subgraphs: &IdVec<SubgraphId, Subgraph>) -> Result<Outcome, Error> {
+pub async fn execute(
+    request: Request<'_>,
+    subgraphs: &IdVec<SubgraphId, Subgraph>,
+    uploads: Option<&Uploads>,
+) -> Result<Outcome, Error> {
     let mut run = Run::new(request);
     let mut pending = FuturesUnordered::new();
     loop {
         while let Some(id) = run.next_ready() {
             let fetch = request.plan.plan.fetches.get(id);
-            let asked = fetch.and_then(|fetch| Some((fetch.kind, subgraphs.get(fetch.subgraph)?)));
-            let Some((kind, subgraph)) = asked else {
+            let asked = fetch.and_then(|fetch| Some((fetch, subgraphs.get(fetch.subgraph)?)));
+            let Some((fetch, subgraph)) = asked else {
                 run.end(id, Duration::ZERO);
                 continue;
             };
+            let uploads = uploads.filter(|uploads| uploads.belong_to(fetch));
             for outgoing in run.start(id) {
-                pending.push(fetch::send(request.exchange, subgraph, kind, outgoing));
+                pending.push(send(request.exchange, subgraph, fetch.kind, outgoing, uploads));
             }
         }
         let Some(incoming) = pending.next().await else { break };

@@ -10,11 +10,13 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::file_uploads::{self, FileUploadsConfig};
 use crate::{
     body::Body,
     coding::{self, Undecodable},
     error::{Error, ErrorKind, Location, Problem},
     exchange::Exchange,
+    execute::uploads::Uploads,
 };
 
 /// One GraphQL request.
@@ -36,6 +38,18 @@ pub struct Request {
     /// Which of the persisted documents.
     #[serde(default)]
     pub document_id: Option<String>,
+    /// Files in the place of variables.
+    #[serde(skip)]
+    pub uploads: Option<Box<Uploads>>,
+}
+
+/// How requests are read.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// Size of a request's body once it is decoded (`limits.http_max_request_bytes`).
+    pub max_bytes: usize,
+    /// Files in the place of variables.
+    pub file_uploads: FileUploadsConfig,
 }
 
 /// What one HTTP request asks for.
@@ -200,14 +214,17 @@ pub fn respond(media: Media, json: impl Into<Bytes>) -> Response<Body> {
 ///
 /// # Errors
 /// 405, 415, 413 or 400.
-pub async fn read(exchange: &mut Exchange, body: Body, limit: usize) -> Result<Requests, Error> {
+pub async fn read(exchange: &mut Exchange, body: Body, settings: &Reading) -> Result<Requests, Error> {
     match exchange.method {
         Method::GET | Method::HEAD => from_query(exchange.uri.query().unwrap_or_default()).map(Requests::One),
+        Method::POST if settings.file_uploads.enabled && file_uploads::is_form(&exchange.headers) => {
+            file_uploads::read(&exchange.headers, body, &settings.file_uploads).await.map(Requests::One)
+        }
         Method::POST => {
             check_content_type(&exchange.headers)?;
             // The route's limits guard the body; what is over them ends it with the error that is told apart here.
             let body = body.collect(usize::MAX, ErrorKind::BodyTooLarge, ErrorKind::BadRequest).await?;
-            from_body(&decoded(&mut exchange.headers, body, limit)?)
+            from_body(&decoded(&mut exchange.headers, body, settings.max_bytes)?)
         }
         _ => Err(Error::new(ErrorKind::MethodNotAllowed, "GraphQL requests are sent with GET or POST.")
             .with_header(header::ALLOW, HeaderValue::from_static(METHODS))),

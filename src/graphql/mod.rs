@@ -8,6 +8,7 @@ pub mod batching;
 pub mod budget;
 pub mod deduplicate;
 pub mod demand_control;
+pub mod file_uploads;
 pub mod http;
 pub mod introspection;
 pub mod one_of;
@@ -40,7 +41,7 @@ use crate::{
     body::Body,
     error::{Error, ErrorKind},
     exchange::{Exchange, OperationFacts, Planning},
-    execute::{self, Subgraph, errors::Service, types::TypeNames},
+    execute::{self, Subgraph, errors::Service, types::TypeNames, uploads::Uploads},
     telemetry::traces::RequestSpan,
 };
 use deduplicate::{Deduplicate, Key};
@@ -77,8 +78,8 @@ pub struct Settings {
     pub batching: batching::BatchingConfig,
     /// Whether identical queries in flight share one execution.
     pub deduplicate: bool,
-    /// Size of a request's body once it is decoded (`limits.http_max_request_bytes`).
-    pub max_request_bytes: usize,
+    /// How requests are read.
+    pub reading: http::Reading,
 }
 
 /// `include_subgraph_errors`: which errors of subgraphs clients see in full. The others keep their path and lose message and
@@ -106,7 +107,7 @@ pub struct Graph {
 pub struct Endpoint {
     persisted: Persisted,
     batching: batching::BatchingConfig,
-    max_request_bytes: usize,
+    reading: http::Reading,
     engine: Option<Engine>,
 }
 
@@ -143,7 +144,7 @@ impl Endpoint {
         Ok(Self {
             persisted: Persisted::new(&settings.persisted)?,
             batching: settings.batching.clone(),
-            max_request_bytes: settings.max_request_bytes,
+            reading: settings.reading.clone(),
             engine: graph.map(|graph| Engine::new(settings, graph)),
         })
     }
@@ -158,7 +159,12 @@ impl Endpoint {
         }
         let Some(engine) = &self.engine else { return Err(Error::new(ErrorKind::SupergraphUnavailable, "")) };
         let media = http::media(&exchange.headers)?;
-        let json = match http::read(exchange, body, self.max_request_bytes).await? {
+        let requests = http::read(exchange, body, &self.reading).await?;
+        if let Some(upload) = &exchange.upload {
+            // The time for an answer counts from the request's last bytes.
+            exchange.deadline = exchange.deadline.max(upload.deadline());
+        }
+        let json = match requests {
             Requests::One(request) => self.answer(engine, exchange, request).await?,
             Requests::Batch(requests) => {
                 batching::check(&self.batching, requests.len())?;
@@ -192,8 +198,13 @@ impl Endpoint {
         let variables = variables::coerce(&engine.graph.supergraph.client, operation, request.variables)?;
         engine.check_cost(exchange, operation, &variables)?;
         let plan = engine.authorized_plan(exchange, operation, &variables).await?;
-        let work = engine.execute(exchange, &plan, &variables);
-        Ok(match engine.deduplicate.as_ref().filter(|_| operation.kind == OperationKind::Query) {
+        let uploads = request.uploads.as_deref();
+        if let Some(uploads) = uploads {
+            file_uploads::check(uploads, &plan)?;
+        }
+        let work = engine.execute(exchange, &plan, &variables, uploads);
+        let is_shared = operation.kind == OperationKind::Query && uploads.is_none();
+        Ok(match engine.deduplicate.as_ref().filter(|_| is_shared) {
             Some(deduplicate) => deduplicate.share(Key::new(exchange, &plan, &variables), work).await?.note(exchange),
             None => work.await?.note(exchange),
         })
@@ -321,7 +332,13 @@ impl Engine {
     }
 
     /// The answer of an operation.
-    async fn execute(&self, exchange: &Exchange, ready: &plans::Ready, variables: &Valid<JsonMap>) -> Result<Executed, Error> {
+    async fn execute(
+        &self,
+        exchange: &Exchange,
+        ready: &plans::Ready,
+        variables: &Valid<JsonMap>,
+        uploads: Option<&Uploads>,
+    ) -> Result<Executed, Error> {
         let seeds = match &ready.introspection {
             Some(part) => self.introspector.answer(&self.graph.supergraph.client, part, variables)?,
             None => Vec::new(),
@@ -335,7 +352,7 @@ impl Engine {
             seeds: &seeds,
             limit: MAX_ANSWER_BYTES,
         };
-        let outcome = execute::execute(request, &self.graph.subgraphs).await?;
+        let outcome = execute::execute(request, &self.graph.subgraphs, uploads).await?;
         let mut headers = HeaderMap::new();
         for (subgraph, answered) in &outcome.headers {
             if let Some(subgraph) = self.graph.subgraphs.get(*subgraph) {

@@ -178,9 +178,10 @@ impl Pipeline {
         let work = route.target.serve(exchange, body);
         let response = within(deadline, upload.as_deref(), work).await;
         let mut response = response.unwrap_or_else(|| Err(late(upload.as_deref())))?; // 408, 504
-        if upload.is_none() && Instant::now() >= deadline {
+        let latest = upload.as_deref().map_or(deadline, |upload| deadline.max(upload.deadline()));
+        if Instant::now() >= latest {
             // The target noticed in the same moment, and would make an answer of it.
-            return Err(late(None));
+            return Err(late(upload.as_deref()));
         }
         if let Some(slot) = slot {
             // Released when the body ends, so streams count.

@@ -8,7 +8,7 @@ use supergraph::{ids::IdVec, model};
 use super::Builder;
 use crate::{
     execute,
-    graphql::{Endpoint, Graph, Settings, budget::Budget},
+    graphql::{Endpoint, Graph, Settings, budget::Budget, http::Reading},
     pipeline::limits::LimitsConfig,
     upstream::{UpstreamConfig, discovery::EndpointConfig, headers::Rules},
 };
@@ -25,7 +25,7 @@ pub fn endpoint(builder: &mut Builder<'_>, supergraph: Option<Arc<model::Supergr
         persisted: config.persisted_queries.clone(),
         batching: config.batching.clone(),
         deduplicate: config.traffic_shaping.router.deduplicate,
-        max_request_bytes: config.limits.http_max_request_bytes.bytes(),
+        reading: Reading { max_bytes: config.limits.http_max_request_bytes.bytes(), file_uploads: config.file_uploads.clone() },
     };
     let graph = match supergraph {
         None => None,

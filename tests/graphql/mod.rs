@@ -5,6 +5,7 @@ mod batching;
 mod budget;
 mod deduplicate;
 mod demand_control;
+mod file_uploads;
 mod http;
 mod persisted;
 
