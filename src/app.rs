@@ -18,7 +18,7 @@ use crate::{
     config::{Config, Given, problem::Refused},
     exchange::Peer,
     reload::{Readable, Reload, SharedStatus, Status},
-    server::{self, Drain, Front, tls::acceptor},
+    server::{self, Drain, Front, redirect::to_https, tls::acceptor},
     snapshot::{Foundation, Snapshot},
     telemetry::logs,
 };
@@ -51,7 +51,12 @@ pub async fn serve(given: Given, announce: impl FnOnce(SocketAddr, &Config)) -> 
     let address = listener.local_addr().map_err(|error| Failure::Start(error.to_string()))?;
     let foundation = Arc::new(Foundation::new(&config).map_err(Failure::Start)?);
     let tls = config.tls.as_ref().map(acceptor).transpose().map_err(Failure::Input)?;
-    let front = Front { listener, tls, metrics: foundation.metrics.clone() };
+    let proxies = config.proxy_protocol.then(|| config.trusted_proxies.clone().into());
+    let plain = match config.tls.as_ref().and_then(|tls| tls.redirect_from) {
+        Some(from) => Some(bind("tls.redirect_from", from).await?),
+        None => None,
+    };
+    let front = Front { listener, tls, proxies: proxies.clone(), metrics: foundation.metrics.clone() };
     let reload = Reload::start(given, config.clone(), foundation.clone()).await.map_err(Failure::Input)?;
     let (served, status) = (reload.served(), reload.status());
 
@@ -70,6 +75,11 @@ pub async fn serve(given: Given, announce: impl FnOnce(SocketAddr, &Config)) -> 
         async move { snapshot.handle(peer, request).await }
     };
     let drain = Drain { stop: stop.clone(), limit: config.shutdown.drain.0 };
+    if let Some(listener) = plain {
+        let plain = Front { listener, tls: None, proxies, metrics: foundation.metrics.clone() };
+        let redirect = move |_, request: Request<Incoming>| std::future::ready(to_https(&request, address.port()));
+        tasks.spawn(server::serve(plain, redirect, drain.clone()));
+    }
     let outcome = server::serve(front, handler, drain).await;
     stop.cancel();
     tasks.close();

@@ -92,6 +92,8 @@ pub struct Config {
     pub include_subgraph_errors: IncludeSubgraphErrorsConfig,
     /// Networks whose `X-Forwarded-*` and `Forwarded` headers are believed.
     pub trusted_proxies: Vec<Network>,
+    /// Whether every connection comes from one of `trusted_proxies` and begins with the PROXY protocol (version 1 or 2).
+    pub proxy_protocol: bool,
     /// HTTPS on the listening address.
     pub tls: Option<TlsConfig>,
     /// The listener for liveness and readiness.

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, Method, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 use hyper::upgrade::OnUpgrade;
 use serde_json::{Map, Value};
 use tokio::time::timeout_at;
@@ -26,6 +26,11 @@ pub struct Peer {
     /// Whether it is encrypted.
     pub is_tls: bool,
 }
+
+/// The certificate that a client has shown and that was verified, as `Client-Cert` writes it (RFC 9440). Travels among the
+/// extensions of its requests.
+#[derive(Clone, Debug)]
+pub struct ClientCertificate(pub HeaderValue);
 
 /// Marks a request (among its extensions) whose head two parsers could read differently.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +63,8 @@ pub struct Exchange {
     pub version: Version,
     /// Headers of the request.
     pub headers: HeaderMap,
+    /// The verified certificate of the client.
+    pub certificate: Option<HeaderValue>,
     /// Whether its head can be read in two ways.
     pub is_ambiguous: bool,
     /// Name of the route that matched; empty before routing.
@@ -97,6 +104,7 @@ impl Exchange {
             uri: head.uri,
             version: head.version,
             headers: head.headers,
+            certificate: head.extensions.get::<ClientCertificate>().map(|certificate| certificate.0.clone()),
             is_ambiguous: head.extensions.get::<Ambiguous>().is_some(),
             route: Arc::default(),
             identity: None,

@@ -314,6 +314,7 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("health_check", old.health_check != new.health_check),
         ("admin", old.admin != new.admin),
         ("tls", old.tls != new.tls),
+        ("proxy_protocol", old.proxy_protocol != new.proxy_protocol),
         ("shutdown", old.shutdown != new.shutdown),
         ("telemetry.exporters", old_telemetry.exporters != new_telemetry.exporters),
         ("telemetry.logging", old_telemetry.logging != new_telemetry.logging),
@@ -346,7 +347,7 @@ mod tests {
     fn what_is_made_once_asks_for_a_restart_and_nothing_else_does() {
         let old = Config::default();
         let mut new = old.clone();
-        new.tls = Some(TlsConfig { certificates: Vec::new() });
+        new.tls = Some(TlsConfig { certificates: Vec::new(), client_certificates: None, redirect_from: None });
         new.shutdown.drain = crate::units::Span::seconds(7);
         assert_eq!(needing_restart(&old, &new), ["tls", "shutdown"]);
         new = old.clone();

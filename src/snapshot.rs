@@ -25,6 +25,7 @@ use crate::{
     },
     rest::{
         Proxy,
+        aggregate::Aggregate,
         mirror::Mirror,
         rewrite::{PathRewrite, Rewrite},
         split::Split,
@@ -143,9 +144,16 @@ impl Builder<'_> {
         let own = route.headers.as_ref().or_else(|| headers.routes.get(&route.name));
         let lists: Vec<_> = std::iter::once(&headers.all).chain(own).collect();
         let rules = Rules::new(&lists)?;
+        let limit = self.config.limits.max_subgraph_response_bytes.bytes();
         let mut upstream = |name: &str| Ok::<_, String>(Arc::new(self.named(name)?.for_route(rules.clone())));
         let mut split = match route.destination() {
             Destination::One(name) => Split::one(upstream(name)?),
+            Destination::Aggregate(config) => {
+                let upstream = |name: &str| Ok(Upstream::clone(&*upstream(name)?));
+                let aggregate = Aggregate::new(config, &matches.path, limit, upstream)?;
+                let (policy, target) = (policy::of_route(self, route)?, Target::Aggregate(Box::new(aggregate)));
+                return Ok((matches, Route { name: route.name.as_str().into(), policy, target, varies_by_accept: false }));
+            }
             Destination::Split(shares) => {
                 let shares = shares.iter().map(|share| Ok::<_, String>((share, upstream(&share.upstream)?)));
                 Split::new(shares.collect::<Result<_, _>>()?)?

@@ -63,10 +63,15 @@ impl Findings {
 
 fn listeners(config: &Config, findings: &mut Findings) {
     let prometheus = &config.telemetry.exporters.metrics.prometheus;
+    let redirect = config.tls.as_ref().and_then(|tls| tls.redirect_from);
+    if config.proxy_protocol && config.trusted_proxies.is_empty() {
+        findings.add("", "proxy_protocol", "it is believed of `trusted_proxies` only, and there are none");
+    }
     let mut taken: Vec<(SocketAddr, &str)> = vec![(config.supergraph.listen, "supergraph.listen")];
     let others = [
         (config.health_check.enabled, config.health_check.listen, "health_check.listen"),
         (prometheus.enabled, prometheus.listen, "telemetry.exporters.metrics.prometheus.listen"),
+        (redirect.is_some(), redirect.unwrap_or(config.supergraph.listen), "tls.redirect_from"),
         (config.admin.is_some(), config.admin.as_ref().map_or(config.supergraph.listen, |admin| admin.listen), "admin.listen"),
     ];
     for (is_used, address, key) in others {
@@ -169,9 +174,19 @@ fn names(config: &Config, findings: &mut Findings) {
 }
 
 fn route_of(config: &Config, route: &RouteConfig, path: &str, findings: &mut Findings) {
+    if let Some(aggregate) = &route.aggregate {
+        for (index, part) in aggregate.parts.iter().enumerate() {
+            findings.reference(&format!("{path}.aggregate.parts[{index}]"), "upstream", &part.upstream, config.upstreams.keys());
+        }
+        let proxies = [route.upstream.is_some(), !route.split.is_empty(), route.canary.is_some(), route.mirror.is_some()];
+        if proxies.contains(&true) {
+            findings.add(path, "aggregate", "a route has `aggregate`, or `upstream` or `split` with what belongs to them");
+        }
+    }
     match (&route.upstream, route.split.as_slice()) {
+        (None, []) if route.aggregate.is_some() => {}
         (Some(upstream), []) => findings.reference(path, "upstream", upstream, config.upstreams.keys()),
-        (None, []) => findings.add(path, "", "a route needs `upstream` or `split`"),
+        (None, []) => findings.add(path, "", "a route needs `upstream`, `split` or `aggregate`"),
         (Some(_), _) => findings.add(path, "split", "a route has `upstream` or `split`, not both"),
         (None, shares) => {
             for (index, share) in shares.iter().enumerate() {

@@ -11,7 +11,7 @@ pub const POLICIES: [&str; 8] =
     ["authentication", "authorization", "ratelimit", "limits", "cors", "csrf", "cache", "compression"];
 
 /// Keys whose value is a path of the file system.
-const PATHS: [&str; 16] = [
+const PATHS: [&str; 18] = [
     "supergraph.last_good",
     "supergraph.schema",
     "subgraphs.*.schema.file",
@@ -26,6 +26,8 @@ const PATHS: [&str; 16] = [
     "routes.*.authentication.basic.file",
     "persisted_queries.manifests.*",
     "tls.certificates.*.cert",
+    "tls.client_certificates.ca",
+    "tls.client_certificates.crl",
     "tls.certificates.*.key",
     "telemetry.access_log.path",
 ];

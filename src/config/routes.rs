@@ -19,6 +19,7 @@ use crate::{
         route::{MatchConfig, RewriteConfig},
     },
     rest::{
+        aggregate::AggregateConfig,
         mirror::MirrorConfig,
         split::{CanaryConfig, SplitConfig},
     },
@@ -36,11 +37,13 @@ pub struct RouteConfig {
     /// Which requests it takes.
     #[serde(rename = "match", default)]
     pub matches: MatchConfig,
-    /// The upstream that it leads to; or `split`.
+    /// The upstream that it leads to; or `split`, or `aggregate`.
     pub upstream: Option<String>,
     /// Several upstreams with their shares; or `upstream`.
     #[serde(default)]
     pub split: Vec<SplitConfig>,
+    /// Several upstreams whose answers become one.
+    pub aggregate: Option<AggregateConfig>,
     /// What keeps a caller on one share of `split`, or on one side of `canary`; chance when absent.
     pub sticky: Option<HashConfig>,
     /// An upstream that takes more and more of the requests.
@@ -89,14 +92,17 @@ pub enum Destination<'a> {
     One(&'a str),
     /// To several, each with its share.
     Split(&'a [SplitConfig]),
+    /// To several at once.
+    Aggregate(&'a AggregateConfig),
 }
 
 impl RouteConfig {
     /// Where the route leads.
     pub fn destination(&self) -> Destination<'_> {
-        match &self.upstream {
-            Some(upstream) => Destination::One(upstream),
-            None => Destination::Split(&self.split),
+        match (&self.upstream, &self.aggregate) {
+            (Some(upstream), _) => Destination::One(upstream),
+            (None, Some(aggregate)) => Destination::Aggregate(aggregate),
+            (None, None) => Destination::Split(&self.split),
         }
     }
 }

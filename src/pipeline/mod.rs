@@ -106,6 +106,8 @@ pub enum Target {
     Graphql(Arc<graphql::Endpoint>),
     /// To upstreams, as it is.
     Rest(Box<rest::Proxy>),
+    /// To several upstreams, whose answers become one.
+    Aggregate(Box<rest::aggregate::Aggregate>),
 }
 
 impl Target {
@@ -113,6 +115,7 @@ impl Target {
         match self {
             Self::Graphql(endpoint) => endpoint.serve(exchange, body).await,
             Self::Rest(proxy) => proxy.serve(exchange, body).await,
+            Self::Aggregate(aggregate) => aggregate.serve(exchange).await,
         }
     }
 }

@@ -118,7 +118,7 @@ async fn gateway_with(matching: &str, yaml: &str, rewrite: Rewrite, tls: Option<
         let pipeline = pipeline.clone();
         async move { pipeline.handle(peer, request).await }
     };
-    let front = Front { listener, tls, metrics: Metrics::new() };
+    let front = Front { listener, tls, proxies: None, metrics: Metrics::new() };
     let drain = Drain { stop: stop.clone(), limit: Duration::from_secs(3) };
     let served = tokio::spawn(server::serve(front, handler, drain));
     Gateway { address, stop, served }

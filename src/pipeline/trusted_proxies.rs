@@ -21,27 +21,56 @@ impl TrustedProxies {
         Self { networks: networks.to_vec() }
     }
 
-    /// Finds out who the client is: the peer, unless it is a proxy of ours; then the last address of `X-Forwarded-For` that is
-    /// not one of ours. Never the first, which the client writes itself.
+    /// Finds out who the client is: the peer, unless it is a proxy of ours; then the last address of `X-Forwarded-For`, or of
+    /// `Forwarded` where there is none, that is not one of ours. Never the first, which the client writes itself.
     pub fn identify(&self, exchange: &mut Exchange) {
         exchange.is_peer_trusted = self.trusts(exchange.client_ip);
         if !exchange.is_peer_trusted {
             return;
         }
-        let lines = exchange.headers.get_all("x-forwarded-for").iter().rev();
-        let hops = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.rsplit(','));
-        for hop in hops.take(LONGEST) {
-            let Some(address) = address(hop.trim()) else { return };
-            exchange.client_ip = address;
+        let lines = |name: &str| exchange.headers.get_all(name).into_iter().rev().filter_map(|line| line.to_str().ok());
+        let client = if exchange.headers.contains_key("x-forwarded-for") {
+            self.last_stranger(lines("x-forwarded-for").flat_map(|line| line.rsplit(',')).map(str::trim))
+        } else {
+            self.last_stranger(lines("forwarded").flat_map(|line| hops(line).into_iter().rev()))
+        };
+        exchange.client_ip = client.unwrap_or(exchange.client_ip);
+    }
+
+    /// The first address, from the near end of a chain, that is not ours; the farthest of ours before something that is none.
+    fn last_stranger<'a>(&self, chain: impl Iterator<Item = &'a str>) -> Option<IpAddr> {
+        let mut farthest = None;
+        for address in chain.take(LONGEST).map_while(address) {
+            farthest = Some(address);
             if !self.trusts(address) {
-                return;
+                break;
             }
         }
+        farthest
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(address))
     }
+}
+
+/// The `for` of each element of a `Forwarded` line, empty where it has none. Spec: <https://www.rfc-editor.org/rfc/rfc7239#section-4>
+fn hops(line: &str) -> Vec<&str> {
+    fn node(element: &str) -> &str {
+        let mut pairs = outside_quotes(element, ';').into_iter().filter_map(|pair| pair.trim().split_once('='));
+        pairs.find(|(name, _)| name.eq_ignore_ascii_case("for")).map_or("", |(_, node)| node.trim_matches('"'))
+    }
+    outside_quotes(line, ',').into_iter().map(node).collect()
+}
+
+/// The parts between separators that do not stand in a quoted string.
+fn outside_quotes(text: &str, separator: char) -> Vec<&str> {
+    let mut is_quoted = false;
+    let is_end = |letter: char| {
+        is_quoted ^= letter == '"';
+        letter == separator && !is_quoted
+    };
+    text.split(is_end).collect()
 }
 
 /// An address as proxies write it: with or without a port, IPv6 with or without brackets.
@@ -86,6 +115,30 @@ mod tests {
             ("10.0.0.1", &[], "10.0.0.1"),
         ] {
             assert_eq!(client(peer, chain), expected, "{peer} {chain:?}");
+        }
+    }
+
+    #[test]
+    fn forwarded_is_read_where_there_is_no_other_chain() {
+        let networks = ["10.0.0.0/8".parse().unwrap()];
+        for (lines, expected) in [
+            (&["for=1.2.3.4"] as &[_], "1.2.3.4"),
+            (&["for=6.6.6.6, For=1.2.3.4;proto=https, for=10.9.9.9"], "1.2.3.4"),
+            (&["for=6.6.6.6", "for=\"[2001:db8::7]:443\";by=\"a,b;for=x\""], "2001:db8::7"),
+            (&["for=6.6.6.6, for=_hidden, for=10.9.9.9"], "10.9.9.9"),
+            (&["for=6.6.6.6, proto=https"], "10.0.0.1"),
+            (&["for=unknown"], "10.0.0.1"),
+            (&["\"for=6.6.6.6"], "10.0.0.1"),
+        ] {
+            let mut request = http::Request::get("/");
+            for line in lines {
+                request = request.header("forwarded", *line);
+            }
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            let peer = Peer { address: "10.0.0.1:9".parse().unwrap(), is_tls: false };
+            let mut exchange = Exchange::new(peer, head, Duration::ZERO);
+            TrustedProxies::new(&networks).identify(&mut exchange);
+            assert_eq!(exchange.client_ip.to_string(), expected, "{lines:?}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Relies on `upstream`; `pipeline` calls it.
 
+pub mod aggregate;
 pub mod mirror;
 pub mod rewrite;
 pub mod split;

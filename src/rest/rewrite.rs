@@ -16,6 +16,7 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
@@ -148,7 +149,7 @@ impl Piece {
 }
 
 /// The segments of a path; empty ones do not count, as in the routes' reading.
-fn segments(path: &str) -> impl Iterator<Item = &str> {
+pub fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
 }
 
@@ -173,6 +174,9 @@ pub fn request_headers(exchange: &Exchange, prefix: Option<HeaderValue>) -> Head
         }
     }
     say_who(exchange, &mut headers);
+    if let Some(certificate) = &exchange.certificate {
+        headers.insert(CLIENT_CERT, certificate.clone());
+    }
     if let Some(prefix) = prefix {
         headers.insert(FORWARDED_PREFIX, prefix);
     }
@@ -205,6 +209,13 @@ fn say_who(exchange: &Exchange, headers: &mut HeaderMap) {
     if let Ok(chain) = HeaderValue::try_from(chain) {
         headers.insert(FORWARDED_FOR, chain);
     }
+    if headers.contains_key(header::FORWARDED) {
+        // A trusted proxy speaks the standard's language; it is answered in it too.
+        let node = if peer.is_ipv6() { format!("for=\"[{peer}]\"") } else { format!("for={peer}") };
+        if let Ok(node) = HeaderValue::try_from(node) {
+            headers.append(header::FORWARDED, node);
+        }
+    }
     let host = exchange.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
     if let Some(host) = host.or_else(|| exchange.headers.get(header::HOST).cloned()) {
         headers.insert(header::HOST, host.clone());
@@ -217,7 +228,7 @@ fn say_who(exchange: &Exchange, headers: &mut HeaderMap) {
 /// What speaks of the way that a request came.
 fn is_forwarding(name: &HeaderName) -> bool {
     let name = name.as_str();
-    name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-real-ip")
+    name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-real-ip" | "client-cert" | "client-cert-chain")
 }
 
 /// What is for us alone, or is made anew for the next connection.
@@ -309,6 +320,8 @@ mod tests {
         assert_eq!(trusted["x-forwarded-for"], "1.2.3.4, 192.0.2.9");
         assert_eq!(trusted["x-forwarded-proto"], "https");
         assert_eq!(trusted["host"], "a.example");
+        let chain: Vec<_> = trusted.get_all("forwarded").iter().collect();
+        assert_eq!(chain, ["for=1.2.3.4", "for=192.0.2.9"]);
     }
 
     #[test]

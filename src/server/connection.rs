@@ -33,10 +33,12 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     drain::{Phase, Phases},
     framing::{Framing, Watched},
+    proxy_protocol, tls,
 };
 use crate::{
     body::Body,
-    exchange::{Ambiguous, Peer},
+    exchange::{Ambiguous, ClientCertificate, Peer},
+    units::Network,
 };
 
 /// How long a new connection has for its first request's head.
@@ -85,6 +87,16 @@ impl Default for Protocols {
 /// What all connections of a server share.
 pub type Shared = (Arc<Protocols>, Arc<Phases>);
 
+/// Learns from a load balancer for whom a connection is; none when it does not say, or is not to be believed.
+pub async fn introduced(mut stream: TcpStream, address: SocketAddr, proxies: &[Network]) -> Option<(TcpStream, SocketAddr)> {
+    if !proxies.iter().any(|proxy| proxy.contains(address.ip())) {
+        tracing::debug!(%address, "a connection that does not come from a trusted proxy is closed");
+        return None;
+    }
+    let client = timeout(FIRST_HEAD, proxy_protocol::read(&mut stream)).await.ok()?.ok()?;
+    Some((stream, client.unwrap_or(address)))
+}
+
 /// Serves one connection to its end; its first bytes tell which HTTP it speaks.
 pub async fn plain<H, F>(stream: TcpStream, address: SocketAddr, handler: H, shared: Shared)
 where
@@ -95,7 +107,7 @@ where
     let _ = stream.set_nodelay(true);
     let Ok(Some(is_http2)) = timeout(FIRST_HEAD, speaks_http2(&stream)).await else { return };
     let peer = Peer { address, is_tls: false };
-    run((stream, is_http2), peer, handler, shared).await;
+    run((stream, is_http2, None), peer, handler, shared).await;
 }
 
 /// Serves one connection over TLS, whose handshake tells which HTTP it speaks.
@@ -106,13 +118,19 @@ where
 {
     let _ = stream.set_nodelay(true);
     let Ok(Ok(stream)) = timeout(FIRST_HEAD, tls.accept(stream)).await else { return };
-    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let session = stream.get_ref().1;
+    let is_http2 = session.alpn_protocol() == Some(b"h2");
+    let certificate = session.peer_certificates().and_then(|chain| tls::client_cert(chain.first()?));
     let peer = Peer { address, is_tls: true };
-    run((stream, is_http2), peer, handler, shared).await;
+    run((stream, is_http2, certificate), peer, handler, shared).await;
 }
 
-async fn run<S, H, F>((stream, is_http2): (S, bool), peer: Peer, handler: H, (protocols, phases): Shared)
-where
+async fn run<S, H, F>(
+    (stream, is_http2, certificate): (S, bool, Option<ClientCertificate>),
+    peer: Peer,
+    handler: H,
+    (protocols, phases): Shared,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(Peer, Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
@@ -125,6 +143,9 @@ where
             was_asked.store(true, Ordering::Relaxed);
             if framing.is_next_ambiguous() {
                 request.extensions_mut().insert(Ambiguous);
+            }
+            if let Some(certificate) = &certificate {
+                request.extensions_mut().insert(certificate.clone());
             }
             let (phases, is_http1) = (phases.clone(), request.version() <= Version::HTTP_11);
             // Mapped rather than awaited in a block of its own: hyper moves this future, and a block would hold it twice.

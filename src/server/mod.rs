@@ -6,6 +6,8 @@
 pub mod connection;
 pub mod drain;
 pub mod framing;
+pub mod proxy_protocol;
+pub mod redirect;
 pub mod tls;
 
 use std::{
@@ -25,7 +27,7 @@ use self::{
     connection::Protocols,
     drain::{Phase, Phases},
 };
-use crate::{body::Body, exchange::Peer, telemetry::metrics::Metrics};
+use crate::{body::Body, exchange::Peer, telemetry::metrics::Metrics, units::Network};
 
 /// How long the accept loop rests when the system refuses it a socket (no file descriptors, no memory).
 const REST: Duration = Duration::from_millis(20);
@@ -47,6 +49,8 @@ pub struct Front {
     pub listener: TcpListener,
     /// TLS, unless it is plain.
     pub tls: Option<TlsAcceptor>,
+    /// The proxies of which every connection comes and says for whom, where that is so.
+    pub proxies: Option<Arc<[Network]>>,
     /// Where connections are counted.
     pub metrics: Arc<Metrics>,
 }
@@ -60,17 +64,22 @@ where
     H: Fn(Peer, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let Front { listener, tls, metrics } = front;
+    let Front { listener, tls, proxies, metrics } = front;
     let connections = TaskTracker::new();
     let protocols = Arc::new(Protocols::default());
     let phases = Phases::new();
     let take = |stream: TcpStream, address: SocketAddr| {
         let (shared, open) = ((protocols.clone(), phases.clone()), metrics.connection());
-        let (handler, tls) = (handler.clone(), tls.clone());
+        let (handler, tls, proxies) = (handler.clone(), tls.clone(), proxies.clone());
         connections.spawn(async move {
-            match tls {
-                None => connection::plain(stream, address, handler, shared).await,
-                Some(tls) => connection::encrypted(stream, address, handler, shared, tls).await,
+            let introduced = match &proxies {
+                None => Some((stream, address)),
+                Some(proxies) => connection::introduced(stream, address, proxies).await,
+            };
+            match (introduced, tls) {
+                (Some((stream, address)), None) => connection::plain(stream, address, handler, shared).await,
+                (Some((stream, address)), Some(tls)) => connection::encrypted(stream, address, handler, shared, tls).await,
+                (None, _) => {}
             }
             drop(open);
         });

@@ -2,21 +2,29 @@
 //!
 //! Relied on by `server`; configured by `tls:`. Spec: <https://www.rfc-editor.org/rfc/rfc8446>
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::HeaderValue;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
-        ServerConfig,
+        RootCertStore, ServerConfig,
         client::verify_server_name,
         crypto::aws_lc_rs::default_provider,
-        pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
-        server::{ClientHello, ParsedCertificate, ResolvesServerCert},
+        pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+        server::{ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
         sign::CertifiedKey,
     },
 };
+
+use crate::exchange::ClientCertificate;
 
 /// HTTPS on the listening address. Without this block it speaks plain HTTP.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +32,30 @@ use tokio_rustls::{
 pub struct TlsConfig {
     /// Certificates; the client's server name chooses among them, the first is the default.
     pub certificates: Vec<CertificateConfig>,
+    /// Clients show certificates too; nobody is asked for one when absent.
+    #[serde(default)]
+    pub client_certificates: Option<ClientCertificatesConfig>,
+    /// A plain listener that redirects everything here.
+    #[serde(default)]
+    pub redirect_from: Option<SocketAddr>,
+}
+
+/// Certificates of clients. A verified one goes to upstreams as `Client-Cert`, whatever the client says itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCertificatesConfig {
+    /// A PEM file of the authorities that may have signed them.
+    pub ca: PathBuf,
+    /// A PEM file of lists of revoked ones.
+    #[serde(default)]
+    pub crl: Option<PathBuf>,
+    /// Whether a client without one is refused.
+    #[serde(default = "yes")]
+    pub require: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// A certificate and its key.
@@ -48,10 +80,34 @@ pub fn acceptor(config: &TlsConfig) -> Result<TlsAcceptor, String> {
     let mut tls = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier(config.client_certificates.as_ref())?)
         .with_cert_resolver(Arc::new(Certificates(keys)));
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(tls)))
+}
+
+/// Who may connect: anybody, or those with a certificate of the right authorities.
+fn verifier(config: Option<&ClientCertificatesConfig>) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let Some(ClientCertificatesConfig { ca, crl, require }) = config else { return Ok(WebPkiClientVerifier::no_client_auth()) };
+    let wrong = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(ca).map_err(|error| wrong(ca, &error))? {
+        let certificate = certificate.map_err(|error| wrong(ca, &error))?;
+        roots.add(certificate).map_err(|error| wrong(ca, &error))?;
+    }
+    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(default_provider()));
+    if let Some(path) = crl {
+        let lists = CertificateRevocationListDer::pem_file_iter(path).and_then(|lists| lists.collect::<Result<Vec<_>, _>>());
+        builder = builder.with_crls(lists.map_err(|error| wrong(path, &error))?);
+    }
+    let builder = if *require { builder } else { builder.allow_unauthenticated() };
+    builder.build().map_err(|error| wrong(ca, &error))
+}
+
+/// A client's certificate as `Client-Cert` has it. Spec: <https://www.rfc-editor.org/rfc/rfc9440>
+pub fn client_cert(certificate: &CertificateDer<'_>) -> Option<ClientCertificate> {
+    let value = format!(":{}:", STANDARD.encode(certificate));
+    HeaderValue::try_from(value).ok().map(ClientCertificate)
 }
 
 fn certified(config: &CertificateConfig) -> Result<Arc<CertifiedKey>, String> {

@@ -10,6 +10,7 @@ mod failure;
 pub mod headers;
 pub mod health;
 pub mod pool;
+pub mod proxy_protocol;
 pub mod retry;
 pub mod service;
 mod shaping;
@@ -37,6 +38,7 @@ use self::{
 };
 pub use self::{
     failure::{Failure, Fault},
+    proxy_protocol::{Client, ProxyProtocol},
     service::Slot,
     shaping::{RequestCompression, ShapingConfig},
 };
@@ -73,6 +75,8 @@ pub struct UpstreamConfig {
     pub retry: retry::RetryConfig,
     /// TLS of `https` endpoints.
     pub tls: tls::UpstreamTlsConfig,
+    /// Tells the upstream the client's address before everything else, on a connection for that call alone.
+    pub proxy_protocol: Option<proxy_protocol::ProxyProtocol>,
 }
 
 impl Default for UpstreamConfig {
@@ -88,6 +92,7 @@ impl Default for UpstreamConfig {
             circuit_breaker: breaker::BreakerConfig::default(),
             retry: retry::RetryConfig::default(),
             tls: tls::UpstreamTlsConfig::default(),
+            proxy_protocol: None,
         }
     }
 }
@@ -183,6 +188,7 @@ impl Upstream {
     /// One of the `Upstream…` kinds.
     pub async fn call(&self, exchange: &Exchange, mut call: Call) -> Result<Reply, Error> {
         self.rules.apply_to_request(&exchange.headers, call.request.headers_mut());
+        self.service.introduce(exchange, &mut call);
         let key = self.service.key(exchange);
         self.service.call(call, key).await
     }
@@ -195,6 +201,7 @@ impl Upstream {
     pub async fn fetch(&self, exchange: &Exchange, mut call: Call, limit: usize) -> Result<http::Response<Bytes>, Error> {
         self.rules.apply_to_request(&exchange.headers, call.request.headers_mut());
         let deadline = call.deadline;
+        self.service.introduce(exchange, &mut call);
         let hash = self.service.key(exchange);
         let flights = self.flights.as_ref().filter(|_| call.is_idempotent);
         let shared = flights.and_then(|flights| Some((flights, Key::of(&call.request)?)));

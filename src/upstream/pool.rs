@@ -29,13 +29,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep, sleep_until, timeout},
 };
 
-use super::{Failure, Fault, Reply, Secure, Slot};
+use super::{Client, Failure, Fault, ProxyProtocol, Reply, Secure, Slot};
 use crate::{
     body::{Body, BoxError},
     error::{Error, ErrorKind},
@@ -115,6 +115,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// Most calls that wait for one of them.
     pub max_pending: usize,
+    /// Whether each begins with whom it is for, and so is for one call.
+    pub proxy_protocol: Option<ProxyProtocol>,
 }
 
 struct Idle {
@@ -151,6 +153,7 @@ impl Pool {
         /// Connections that may turn out to be closed before a new one is made.
         const STALE: usize = 3;
         let is_upgrade = request.headers().contains_key(header::UPGRADE);
+        let client = self.settings.proxy_protocol.and_then(|_| request.extensions().get::<Client>().copied());
         let mut tries = 0;
         loop {
             let idle = if tries < STALE { self.take() } else { None };
@@ -158,7 +161,7 @@ impl Pool {
             let mut sender = match idle {
                 Some(sender) => sender,
                 // Rare and large: kept out of the future of every call, which is moved several times.
-                None => Box::pin(self.obtain()).await?,
+                None => Box::pin(self.obtain(client)).await?,
             };
             let sent = match &mut sender {
                 Sender::Http1(sender) => sender.try_send_request(request).await,
@@ -177,6 +180,9 @@ impl Pool {
 
     /// A connection that is there already.
     fn take(&self) -> Option<Sender> {
+        if self.settings.proxy_protocol.is_some() {
+            return None;
+        }
         if self.settings.config.http2 != Http2::Never {
             let shared = lock(&self.shared).as_ref().filter(|sender| !sender.is_closed()).cloned();
             if shared.is_some() {
@@ -193,9 +199,9 @@ impl Pool {
     }
 
     /// A new connection; when there are as many as may be, the next one that comes back.
-    async fn obtain(&self) -> Result<Sender, Failure> {
+    async fn obtain(&self, client: Option<Client>) -> Result<Sender, Failure> {
         if let Ok(permit) = self.free.clone().try_acquire_owned() {
-            return self.connect(permit).await;
+            return self.connect(permit, client).await;
         }
         let _waiting = Waiting::enter(self)?;
         loop {
@@ -205,12 +211,15 @@ impl Pool {
             }
             tokio::select! {
                 () = returned => {}
-                Ok(permit) = self.free.clone().acquire_owned() => return self.connect(permit).await,
+                Ok(permit) = self.free.clone().acquire_owned() => return self.connect(permit, client).await,
             }
         }
     }
 
     fn put_back(&self, sender: http1::SendRequest<Body>) {
+        if self.settings.proxy_protocol.is_some() {
+            return;
+        }
         let mut idle = lock(&self.idle);
         let is_old = |oldest: &Idle| oldest.since.elapsed() >= self.settings.config.idle_timeout.0;
         if idle.len() >= self.settings.config.max_idle || idle.first().is_some_and(is_old) {
@@ -225,8 +234,8 @@ impl Pool {
         }
     }
 
-    async fn connect(&self, permit: OwnedSemaphorePermit) -> Result<Sender, Failure> {
-        let connected = timeout(self.settings.connect_timeout, self.open(permit)).await;
+    async fn connect(&self, permit: OwnedSemaphorePermit, client: Option<Client>) -> Result<Sender, Failure> {
+        let connected = timeout(self.settings.connect_timeout, self.open(permit, client)).await;
         match connected {
             Ok(Ok(sender)) => Ok(sender),
             Ok(Err(error)) => Err(self.unreachable(&error)),
@@ -240,10 +249,14 @@ impl Pool {
         Failure { fault: Fault::Connect, error: error.retryable() }
     }
 
-    async fn open(&self, permit: OwnedSemaphorePermit) -> Result<Sender, BoxError> {
+    async fn open(&self, permit: OwnedSemaphorePermit, client: Option<Client>) -> Result<Sender, BoxError> {
         let (host, port) = &self.address;
-        let stream = TcpStream::connect((&**host, *port)).await?;
+        let mut stream = TcpStream::connect((&**host, *port)).await?;
         stream.set_nodelay(true)?;
+        if let Some(version) = self.settings.proxy_protocol {
+            let header = version.header(client, stream.peer_addr()?);
+            stream.write_all(&header).await?;
+        }
         let http2 = self.settings.config.http2;
         let Some(secure) = &self.secure else { return self.greet(stream, http2 == Http2::Always, permit).await };
         let stream = secure.connector.connect(secure.name.clone(), stream).await?;
@@ -266,7 +279,9 @@ impl Pool {
                 let _ = connection.await;
                 drop(permit);
             });
-            *lock(&self.shared) = Some(sender.clone());
+            if self.settings.proxy_protocol.is_none() {
+                *lock(&self.shared) = Some(sender.clone());
+            }
             return Ok(Sender::Http2(sender));
         }
         let (sender, connection) = http1::Builder::new().max_headers(MAX_HEADERS).handshake(io).await?;

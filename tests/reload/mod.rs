@@ -183,3 +183,50 @@ async fn a_changed_configuration_is_swapped_in_and_a_broken_one_refused() {
     assert_eq!(status("/api/v2/orders/1").await, 200);
     assert!(router.is_ready().await);
 }
+
+/// Routes and endpoints change over and over while clients ask: each request is answered, by an upstream that is configured.
+#[tokio::test]
+async fn reloads_under_load_fail_no_request() {
+    const RELOADS: usize = 100;
+    let one = Scripted::start(|_| answer(200, "", "one")).await;
+    let two = Scripted::start(|_| answer(200, "", "two")).await;
+    let config = |turn: usize| {
+        let endpoints = match turn % 3 {
+            0 => format!("{{ url: \"{}\" }}", one.url()),
+            1 => format!("{{ url: \"{}\" }}", two.url()),
+            _ => format!("{{ url: \"{}\" }}, {{ url: \"{}\" }}", one.url(), two.url()),
+        };
+        let routes: String =
+            (0..turn % 7).map(|it| format!("  - {{ name: r{it}, match: {{ path: /r{it} }}, upstream: all }}\n")).collect();
+        format!(
+            "routes:\n  - {{ name: all, match: {{ path: /all }}, upstream: all }}\n  - {{ name: turn, match: {{ path: /turn-{turn} }}, upstream: all }}\n{routes}\
+             upstreams:\n  all: {{ endpoints: [{endpoints}] }}\n\
+             health_check: {{ listen: \"${{env.HEALTH}}\" }}\nadmin: {{ listen: \"${{env.ADMIN}}\" }}\n\
+             telemetry: {{ exporters: {{ metrics: {{ prometheus: {{ listen: \"${{env.METRICS}}\" }} }} }}, access_log: {{ enabled: false }} }}\n"
+        )
+    };
+    let router = Router::start(&config(0)).await;
+    let is_over = AtomicBool::new(false);
+    let ask = async || {
+        let (client, mut count) = (reqwest::Client::new(), 0);
+        while !is_over.load(Ordering::Relaxed) {
+            let response = client.get(router.url("/all")).send().await.expect("a request while reloading");
+            assert_eq!(response.status(), 200);
+            assert!(["one", "two"].contains(&response.text().await.unwrap().as_str()));
+            count += 1;
+        }
+        count
+    };
+    let reload = async {
+        for turn in 1..=RELOADS {
+            router.rewrite_config(&config(turn));
+            let path = format!("/turn-{turn}");
+            let is_in_place = async || router.get(&path).send().await.unwrap().status() == 200;
+            eventually("a reload", &router, is_in_place).await;
+        }
+        is_over.store(true, Ordering::Relaxed);
+    };
+    let (counts, ()) = futures_util::future::join(futures_util::future::join_all((0..8).map(|_| ask())), reload).await;
+    let count: usize = counts.iter().sum();
+    assert!(count > RELOADS, "{count} requests during {RELOADS} reloads");
+}

@@ -1,10 +1,16 @@
 //! REST routes: requests go through as they came, and a broken answer never looks complete.
 
+mod aggregate;
 mod mirror;
 mod rewrite;
 mod split;
 
 use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 
 use crate::support::{Recorded, Router, Scripted, Step, answer};
 
@@ -77,4 +83,55 @@ async fn an_answer_that_ends_early_never_looks_complete() {
         let response = router.get(path).send().await.unwrap();
         assert!(response.bytes().await.is_err(), "{path}");
     }
+}
+
+/// 256 MiB each way; a client that reads slowly holds the upstream back, not the router's memory.
+#[tokio::test]
+async fn large_bodies_pass_at_flat_memory() {
+    const PIECE: usize = 1 << 20;
+    const PIECES: usize = 256;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut seen, mut buffer) = (0, vec![0; PIECE]);
+                // Whatever comes is read, as much as was announced, and as much is sent back.
+                while seen < PIECE * PIECES {
+                    seen += stream.read(&mut buffer).await.unwrap();
+                }
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", PIECE * PIECES);
+                stream.write_all(head.as_bytes()).await.unwrap();
+                for _ in 0..PIECES {
+                    stream.write_all(&buffer).await.unwrap();
+                }
+                let _ = stream.read(&mut buffer).await;
+            });
+        }
+    });
+    let router = Router::start(&format!(
+        "routes: [{{ name: all, upstream: one }}]\nupstreams: {{ one: {{ endpoints: [{{ url: \"{url}\" }}] }} }}\nlimits: {{ http_max_request_bytes: 1GiB }}\n"
+    ))
+    .await;
+    let before = router.resident();
+    let mut stream = TcpStream::connect(router.address()).await.unwrap();
+    let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", PIECE * PIECES);
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let piece = vec![b'x'; PIECE];
+    let mut most = 0;
+    for _ in 0..PIECES {
+        stream.write_all(&piece).await.unwrap();
+        most = most.max(router.resident());
+    }
+    // Nothing is read for a while: what the upstream sends has to wait there.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    most = most.max(router.resident());
+    let (mut read, mut buffer) = (0, vec![0; PIECE]);
+    while read < PIECE * PIECES {
+        let count = stream.read(&mut buffer).await.unwrap();
+        assert!(count > 0, "the answer ended after {read} bytes");
+        read += count;
+    }
+    most = most.max(router.resident());
+    assert!(most - before < 24 << 20, "from {} to {} MiB", before >> 20, most >> 20);
 }

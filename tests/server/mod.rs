@@ -2,6 +2,8 @@
 
 mod drain;
 mod framing;
+mod proxy_protocol;
+mod tls;
 
 use reqwest::Version;
 use subgraphs_example::{Addresses, Example};

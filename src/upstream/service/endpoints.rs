@@ -152,6 +152,7 @@ impl Endpoint {
             connect_timeout: upstream.connect_timeout.0,
             max_connections: upstream.circuit_breaker.max_connections as usize,
             max_pending: upstream.circuit_breaker.max_pending_requests as usize,
+            proxy_protocol: upstream.proxy_protocol,
         };
         let (host, port) = place.address;
         Ok(Self {

@@ -5,6 +5,7 @@
 mod endpoints;
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, Weak, atomic::Ordering},
     time::Instant,
 };
@@ -25,6 +26,7 @@ use super::{
     failure::late,
     headers,
     health::HealthCheckConfig,
+    proxy_protocol::Client,
     random,
     retry::Retry,
 };
@@ -81,6 +83,15 @@ impl Service {
             tokio::spawn(discover(Arc::downgrade(&service), discovery, found));
         }
         Ok(service)
+    }
+
+    /// Says for whom a call is made, where the upstream wants to know.
+    pub fn introduce(&self, exchange: &Exchange, call: &mut Call) {
+        if self.config.proxy_protocol.is_some() {
+            let is_direct = exchange.peer.ip().to_canonical() == exchange.client_ip;
+            let port = if is_direct { exchange.peer.port() } else { 0 };
+            call.request.extensions_mut().insert(Client(SocketAddr::new(exchange.client_ip, port)));
+        }
     }
 
     /// What keeps an exchange's calls on one endpoint, where that is wanted.
