@@ -178,6 +178,7 @@ impl Exchange {
             id: self.id.clone(),
             route: self.route.clone(),
             identity: self.identity.clone(),
+            certificate: self.certificate.clone(),
             upload: self.upload.clone(),
             upstream: None,
             span: self.span.as_ref().map(RequestSpan::child),

@@ -91,7 +91,7 @@ fn every_mistake_is_told_with_its_place_and_what_to_do() {
             &format!("{subgraph}traffic_shaping: {{subgraphs: {{b: {{timeout: 1s}}}}}}\n"),
             "2:31: traffic_shaping.subgraphs.b: there is no `b`; known are `a`",
         ),
-        (&format!("{route}routes: [{{name: r}}]\n"), "2:10: routes[0]: a route needs `upstream` or `split`"),
+        (&format!("{route}routes: [{{name: r}}]\n"), "2:10: routes[0]: a route needs `upstream`, `split` or `aggregate`"),
         (&format!("{route}routes: [{{name: r, upstream: v}}]\n"), "2:30: routes[0].upstream: there is no `v`; known are `u`"),
         (&format!("{route}routes: [{{upstream: u}}]\n"), "2:10: routes[0]: `name` is missing"),
         (

@@ -72,7 +72,7 @@ async fn a_part_that_fails_does_what_the_policy_says() {
         for (policy, wanted) in [
             ("fail", None),
             ("omit", Some(json!({ "profile": 1, "notes": 3 }))),
-            ("null", Some(json!({ "profile": 1, "orders": null, "notes": 3 }))),
+            ("nullify", Some(json!({ "profile": 1, "orders": null, "notes": 3 }))),
         ] {
             let router = router(&[&a, b, &c], "/", &format!("{{ on_failure: {policy}, parts: [{PARTS}] }}")).await;
             let (status, completed, body) = get(&router, "/").await;

@@ -55,7 +55,7 @@ pub enum OnFailure {
     /// An answer without it, and `X-Supergate-Completed: false`.
     Omit,
     /// An answer with null in its place, and `X-Supergate-Completed: false`.
-    Null,
+    Nullify,
 }
 
 /// One part of an aggregate. In `path`, `headers` and `body`, `{name}` is a segment that `match.path` names and `{part.field}` a
@@ -204,7 +204,7 @@ impl Aggregate {
                     tracing::warn!(part = part.key, %error, "a part of an aggregate failed");
                     failures += 1;
                     first.get_or_insert(error);
-                    (self.on_failure == OnFailure::Null).then_some(Value::Null)
+                    (self.on_failure == OnFailure::Nullify).then_some(Value::Null)
                 }
             };
             match (value, &part.key) {
