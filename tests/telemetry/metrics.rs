@@ -46,3 +46,17 @@ async fn counts_are_exact_after_a_known_load() {
     assert!(router.metric("api_upstream_errors_total", &["service=\"orders\""]).await > before);
     assert!(router.metric("api_errors_total", &["route=\"orders\""]).await >= 3.0);
 }
+
+#[tokio::test]
+async fn planning_that_fails_is_counted_as_such() {
+    let example = Example::start(Addresses::any_port()).await.unwrap();
+    let more = "supergraph: { query_planning: { timeout: 1ms } }\n";
+    let router = Router::start_with(&example, more).await;
+    // Far more than can be planned in that time.
+    let fields: String =
+        (0..200).map(|index| format!(" u{index}: users {{ reviews {{ product {{ name reviews {{ id }} }} }} }}")).collect();
+    let answer = router.graphql(&format!("{{ {fields} }}")).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "PLANNING_FAILED", "{answer}");
+    let planned = async |outcome: &str| router.metric("graphql_planning_duration_seconds_count", &[outcome]).await;
+    assert_eq!((planned("outcome=\"error\"").await, planned("outcome=\"ok\"").await), (1.0, 0.0));
+}

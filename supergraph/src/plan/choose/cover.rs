@@ -4,6 +4,7 @@
 //! Relied on by the search in `choose`; relies on `reach`.
 
 use super::attempt::Choice;
+use super::reach::Reach;
 use super::{Chooser, Class, Door, NEVER, Search, Step};
 use crate::ids::SubgraphId;
 use crate::plan::PlanError;
@@ -12,6 +13,9 @@ use apollo_compiler::Name;
 use rustc_hash::FxHashSet;
 use std::rc::Rc;
 
+/// Subgraphs that give a field, each with its cost.
+type Ways = Vec<(u64, SubgraphId)>;
+
 /// A choice, and the subgraphs between which there is something to choose.
 type Cover = (Choice, Vec<SubgraphId>);
 
@@ -19,42 +23,46 @@ impl Chooser<'_, '_> {
     /// A first choice that covers every field of the selection set, and what required fields need; and the subgraphs between which
     /// there is something to choose.
     pub(super) fn cover(&mut self, set: SetId, doors: &Rc<[Door]>, classes: &[Class]) -> Result<Cover, PlanError> {
-        let mut open: Vec<Vec<(u64, SubgraphId)>> = Vec::new();
+        let mut open: Vec<Ways> = Vec::new();
         for class in classes {
-            let mut names = self.names_beyond_doors(set, doors, class);
-            if names.is_empty() {
-                continue;
-            }
-            let reach = self.reach((set, class.example), doors, &names)?;
-            let mut seen: FxHashSet<Name> = names.iter().cloned().collect();
-            while let Some(name) = names.pop() {
-                let mut ways = Vec::new();
-                for subgraph in self.options.supergraph.all_subgraphs().iter() {
-                    let entered = reach.entry(subgraph).0;
-                    if entered != NEVER && self.options.plain(class.example, subgraph, &name).is_some() {
-                        ways.push((self.weight(entered, subgraph), subgraph));
-                        continue;
-                    }
-                    let required = reach.required(&name, subgraph);
-                    if required != NEVER {
-                        ways.push((self.weight(required, subgraph), subgraph));
-                    }
-                }
-                if let [(_, only)] = ways.as_slice()
-                    && let Some(required) = self.options.requirement(class.example, *only, &name)
-                {
-                    let required = self.selections.field_set(required, class.example)?;
-                    for field in &self.selections.set(required).fields {
-                        if !field.is_typename() && !self.given_by_door(doors, class, field) && seen.insert(field.name.clone()) {
-                            names.push(field.name.clone());
-                        }
-                    }
-                }
-                open.push(ways);
-            }
+            self.cover_class(set, doors, class, &mut open)?;
         }
         let contested = open.iter().filter(|ways| ways.len() > 1).flatten().map(|(_, subgraph)| *subgraph).collect();
         Ok((Choice { prefer: greedy(open), late: false }, contested))
+    }
+
+    /// Adds the ways to every field of a class that no door gives, and to what those require.
+    fn cover_class(&mut self, set: SetId, doors: &Rc<[Door]>, class: &Class, open: &mut Vec<Ways>) -> Result<(), PlanError> {
+        let mut names = self.names_beyond_doors(set, doors, class);
+        if names.is_empty() {
+            return Ok(());
+        }
+        let reach = self.reach((set, class.example), doors, &names)?;
+        let mut seen: FxHashSet<Name> = names.iter().cloned().collect();
+        while let Some(name) = names.pop() {
+            let ways = self.weighted_ways(class, &reach, &name);
+            if let [(_, only)] = ways.as_slice()
+                && let Some(required) = self.options.requirement(class.example, *only, &name)
+            {
+                let required = self.selections.field_set(required, class.example)?;
+                let fields = self.selections.set(required).fields.iter();
+                let beyond = fields.filter(|field| !field.is_typename() && !self.given_by_door(doors, class, field));
+                names.extend(beyond.map(|field| field.name.clone()).filter(|name| seen.insert(name.clone())));
+            }
+            open.push(ways);
+        }
+        Ok(())
+    }
+
+    /// Subgraphs that give a field, each with what asking it costs at the earliest.
+    fn weighted_ways(&self, class: &Class, reach: &Reach, name: &Name) -> Ways {
+        let way = |subgraph: SubgraphId| {
+            let entered = reach.entry(subgraph).0;
+            let is_plain = entered != NEVER && self.options.plain(class.example, subgraph, name).is_some();
+            let stage = if is_plain { entered } else { reach.required(name, subgraph) };
+            (stage != NEVER).then(|| (self.weight(stage, subgraph), subgraph))
+        };
+        self.options.supergraph.all_subgraphs().iter().filter_map(way).collect()
     }
 
     /// Choices that differ in one subgraph: one more where it may help below, one less, one for another, or early visits joined with
@@ -89,33 +97,10 @@ impl Chooser<'_, '_> {
 
     /// Subgraphs between which there is something to choose, for a field for which the best solution so far needs a fetch.
     pub(super) fn candidates(&self, search: &Search) -> Vec<SubgraphId> {
-        let Search { set, classes, contested, best, doors, .. } = search;
-        let mut found = contested.clone();
-        let mut wanted: Vec<(usize, usize)> = Vec::new();
-        for step in &best.steps {
-            match step {
-                Step::Object { classes, set: from, field, solution, doors: visits } if from == set => {
-                    let is_fetched = visits.iter().any(|visit| *visit >= doors.len());
-                    if is_fetched || !solution.fetches.is_empty() {
-                        wanted.extend(classes.iter().map(|class| (*class, *field)));
-                    }
-                }
-                Step::Leaf { class, set: from, field, visit } if from == set && *visit >= doors.len() => {
-                    wanted.push((*class, *field))
-                }
-                _ => {}
-            }
-        }
-        if best.unreachable > 0 {
-            wanted.extend(
-                classes.iter().enumerate().flat_map(|(index, class)| class.fields.iter().map(move |field| (index, *field))),
-            );
-        }
-        for (class, field) in wanted {
-            let (Some(class), Some(field)) = (classes.get(class), self.selections.field(*set, field)) else { continue };
-            if !field.is_fetched() {
-                continue;
-            }
+        let mut found = search.contested.clone();
+        for (class, field) in wanted(search) {
+            let Some(class) = search.classes.get(class) else { continue };
+            let Some(field) = self.selections.field(search.set, field).filter(|field| field.is_fetched()) else { continue };
             let all = self.options.supergraph.all_subgraphs();
             let gives = |subgraph: &SubgraphId| self.options.resolved(class.example, *subgraph, &field.name).is_some();
             let giving: Vec<SubgraphId> = all.iter().filter(gives).collect();
@@ -127,6 +112,25 @@ impl Chooser<'_, '_> {
         found.dedup();
         found
     }
+}
+
+/// Classes and fields for which the best solution so far needs a fetch; all when it does not reach some.
+fn wanted(search: &Search) -> Vec<(usize, usize)> {
+    let Search { set, classes, best, doors, .. } = search;
+    if best.unreachable > 0 {
+        let every = |(index, class): (usize, &Class)| class.fields.iter().map(move |field| (index, *field)).collect::<Vec<_>>();
+        return classes.iter().enumerate().flat_map(every).collect();
+    }
+    let is_beyond = |visit: &usize| *visit >= doors.len();
+    let of_step = |step: &Step| match step {
+        Step::Object { classes, set: from, field, solution, doors: visits } if from == set => {
+            let is_wanted = visits.iter().any(is_beyond) || !solution.fetches.is_empty();
+            classes.iter().filter(|_| is_wanted).map(|class| (*class, *field)).collect()
+        }
+        Step::Leaf { class, set: from, field, visit } if from == set && is_beyond(visit) => vec![(*class, *field)],
+        _ => Vec::new(),
+    };
+    best.steps.iter().flat_map(of_step).collect()
 }
 
 /// Every set of these subgraphs, small ones first.
