@@ -18,6 +18,7 @@ use super::{
 use crate::ids::{ConditionId, FetchId, Id, IdVec, LayoutId, SlotId, TypeId};
 use apollo_compiler::Name;
 use rustc_hash::FxHashMap;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -35,6 +36,9 @@ pub(super) struct Ready<'r, 'a> {
     pub draft: &'r Draft,
     /// Fetches that are sent together, in order.
     pub groups: &'r [Vec<usize>],
+    /// Layouts of whose objects some visit tells the own types. A field set that does not depend on them is not worth a fetch to a
+    /// subgraph that knows them.
+    pub told: Vec<bool>,
 }
 
 /// A plan with what printing it needs.
@@ -90,6 +94,19 @@ impl Conditions<'_> {
         self.known.insert(guard, id);
         Some(id)
     }
+}
+
+/// For each layout whether some visit tells its objects' own types.
+pub(super) fn told(options: Options<'_>, draft: &Draft) -> Vec<bool> {
+    let mut told = vec![false; draft.layouts.len()];
+    for visit in &draft.visits {
+        let Some(fetch) = draft.fetches.get(visit.fetch) else { continue };
+        let is_telling = visit.ty.map_or(visit.typename, |ty| !options.is_interface_object(ty, fetch.subgraph));
+        if let Some(told) = told.get_mut(visit.layout) {
+            *told |= is_telling;
+        }
+    }
+    told
 }
 
 /// Makes the plan.
@@ -179,7 +196,7 @@ fn entities(
     let batches = batches(ready, documents, drafts);
     let (mut text, is_single) = (String::from("{"), batches.len() == 1);
     let (mut list, mut explained) = (Vec::new(), Vec::new());
-    for (number, Batch { body, members }) in batches.into_iter().enumerate() {
+    for (number, Batch { body, members, .. }) in batches.into_iter().enumerate() {
         let (key, variable) = if is_single {
             ("_entities".to_owned(), "representations".to_owned())
         } else {
@@ -217,6 +234,8 @@ fn entities(
 /// An `_entities` field and the fetches that share it.
 struct Batch {
     body: Body,
+    /// How the objects of its members look, once it is compared.
+    looks: Option<Value>,
     members: Vec<Member>,
 }
 
@@ -230,58 +249,62 @@ struct Member {
 
 /// One `_entities` field per selection set and representation.
 fn batches(ready: &Ready<'_, '_>, documents: &mut Documents<'_, '_>, drafts: &[(usize, &FetchDraft)]) -> Vec<Batch> {
-    let mut batches: Vec<Batch> = Vec::new();
+    let mut batches = Batches::default();
     let known = |draft: &FetchDraft| if drafts.len() == 1 { draft.guard } else { ALWAYS };
     for (index, draft) in drafts {
         let layout = ready.layout_of(draft);
         for part in ready.parts(draft) {
             let Some(body) = documents.body(*index, &part, known(draft)) else { continue };
-            add_batch(ready, &mut batches, (layout, draft.guard), part, body);
+            batches.add(ready, (layout, draft.guard), part, body);
         }
     }
-    batches
+    batches.list
 }
 
-/// Adds an `_entities` field, or more objects to one that selects the same for objects that look alike.
-fn add_batch(
-    ready: &Ready<'_, '_>,
-    batches: &mut Vec<Batch>,
-    (layout, guard): (usize, Guard),
-    part: Vec<ArrivalDraft>,
-    body: Body,
-) {
-    let mut arrivals: Vec<(ArrivalDraft, Vec<RepresentationField>)> = Vec::new();
-    for arrival in &part {
-        let fields = fields(ready, layout, &arrival.types, &arrival.needs);
-        match arrivals.iter_mut().find(|(known, list)| known.naming == arrival.naming && *list == fields) {
-            Some((known, _)) => {
-                known.types = union(&known.types, &arrival.types);
-                known.type_known &= arrival.type_known;
+/// The `_entities` fields of a request while they are gathered.
+#[derive(Default)]
+struct Batches {
+    list: Vec<Batch>,
+    /// Those with the same selection set, by its text.
+    by_text: FxHashMap<String, Vec<usize>>,
+}
+
+impl Batches {
+    /// Adds an `_entities` field, or more objects to one that selects the same for objects that look alike.
+    fn add(&mut self, ready: &Ready<'_, '_>, (layout, guard): (usize, Guard), part: Vec<ArrivalDraft>, body: Body) {
+        let mut arrivals: Vec<(ArrivalDraft, Vec<RepresentationField>)> = Vec::new();
+        for arrival in &part {
+            let fields = fields(ready, layout, &arrival.types, &arrival.needs);
+            match arrivals.iter_mut().find(|(known, list)| known.naming == arrival.naming && *list == fields) {
+                Some((known, _)) => {
+                    known.types = union(&known.types, &arrival.types);
+                    known.type_known &= arrival.type_known;
+                }
+                None => arrivals.push((arrival.clone(), fields)),
             }
-            None => arrivals.push((arrival.clone(), fields)),
         }
-    }
-    let member = Member { layout, read: body.read, guard, arrivals };
-    let same = batches
-        .iter_mut()
-        .find(|batch| batch.body.text == body.text && batch.members.iter().all(|other| looks_alike(ready, other, &member)));
-    match same {
-        Some(batch) => batch.members.push(member),
-        None => batches.push(Batch { body, members: vec![member] }),
+        let member = Member { layout, read: body.read, guard, arrivals };
+        let same_text = self.by_text.entry(body.text.clone()).or_default();
+        if !same_text.is_empty() {
+            let own = looks(ready, &member);
+            for index in same_text.iter() {
+                let Some(batch) = self.list.get_mut(*index) else { continue };
+                if *batch
+                    .looks
+                    .get_or_insert_with(|| batch.members.first().map_or_else(Value::default, |first| looks(ready, first)))
+                    == own
+                {
+                    batch.members.push(member);
+                    return;
+                }
+            }
+        }
+        same_text.push(self.list.len());
+        self.list.push(Batch { body, looks: None, members: vec![member] });
     }
 }
 
 impl Ready<'_, '_> {
-    /// Whether some visit tells the own types of a layout's objects. A field set that does not depend on them is not worth a fetch
-    /// to a subgraph that knows them.
-    fn tells_type(&self, layout: usize) -> bool {
-        self.draft.visits.iter().filter(|visit| visit.layout == layout).any(|visit| {
-            let subgraph = self.draft.fetches.get(visit.fetch).map(|fetch| fetch.subgraph);
-            let is_telling = |ty: TypeId| subgraph.is_some_and(|subgraph| !self.options.is_interface_object(ty, subgraph));
-            visit.ty.map_or(visit.typename, is_telling)
-        })
-    }
-
     /// The layout whose objects a fetch fills.
     pub fn layout_of(&self, fetch: &FetchDraft) -> usize {
         self.draft.visits.get(fetch.visit).map_or(0, |visit| visit.layout)
@@ -340,13 +363,9 @@ fn union(a: &TypeSet, b: &TypeSet) -> TypeSet {
     TypeSet::new(a.iter().chain(b.iter()).collect())
 }
 
-/// Whether two layouts' objects are represented in the same way, by the names in the merged answer too.
-fn looks_alike(ready: &Ready<'_, '_>, first: &Member, second: &Member) -> bool {
-    let (a, b) = (
-        super::json::requires(ready, first.layout, &first.arrivals),
-        super::json::requires(ready, second.layout, &second.arrivals),
-    );
-    a == b
+/// How the objects of a layout are represented, by the names in the merged answer too.
+fn looks(ready: &Ready<'_, '_>, member: &Member) -> Value {
+    super::json::requires(ready, member.layout, &member.arrivals)
 }
 
 fn position(
@@ -429,7 +448,7 @@ fn is_shared(ready: &Ready<'_, '_>, set: SetId) -> bool {
 fn nested(ready: &Ready<'_, '_>, layout: usize, set: SetId) -> Vec<RepresentationField> {
     let types = ready.selections.types(ready.selections.set(set).types).clone();
     let mut list = Vec::new();
-    if types.len() > 1 && ready.tells_type(layout) {
+    if types.len() > 1 && ready.told.get(layout) == Some(&true) {
         list.push(RepresentationField {
             key: "__typename".into(),
             slot: SlotId::new(0),

@@ -260,7 +260,7 @@ impl<'d> Documents<'d, '_> {
                 continue;
             }
             let mut unit = Unit { slot: *slot, slot_draft, pick, types, key, is_plain: is_single, line: None };
-            let covers = scope.ty.is_some() && scope.types.iter().all(|id| unit.types.contains(&id));
+            let covers = scope.ty.is_some() && unit.types == scope.types.as_slice();
             if is_single || (covers && scope.ty.is_some_and(|ty| self.has_alike(ty, subgraph, &unit))) {
                 unit.is_plain = true;
                 units.push(unit);

@@ -126,6 +126,21 @@ pub(super) struct Drafter<'c, 'a, 's> {
     supplied: FxHashMap<UseId, BTreeSet<usize>>,
 }
 
+impl Draft {
+    /// For each fetch, those that wait for it.
+    pub fn waiting(&self) -> Vec<Vec<usize>> {
+        let mut waiting = vec![Vec::new(); self.fetches.len()];
+        for (index, fetch) in self.fetches.iter().enumerate() {
+            for other in &fetch.after {
+                if let Some(list) = waiting.get_mut(*other) {
+                    list.push(index);
+                }
+            }
+        }
+        waiting
+    }
+}
+
 impl LayoutDraft {
     /// The slots that hold a field for each of these types, and the types without one.
     pub fn slots_of(&self, signature: Signature, types: &TypeSet) -> (Vec<(usize, TypeSet)>, TypeSet) {
@@ -350,8 +365,9 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
         let Some(selected) = self.chooser.selections.field(set, field).cloned() else { return Vec::new() };
         let Some(draft) = self.draft.layouts.get(layout) else { return Vec::new() };
         if draft.set == Some(whole) {
-            let slot = draft.slots.iter().position(|slot| slot.client == Some(place));
-            return slot.map(|slot| (slot, types.clone())).into_iter().collect();
+            // The client's fields have the first slots, in their order.
+            let slot = draft.slots.get(place).filter(|slot| slot.client == Some(place));
+            return slot.map(|_| (place, types.clone())).into_iter().collect();
         }
         let (mut found, missing) = draft.slots_of(selected.signature, types);
         if !missing.is_empty() {

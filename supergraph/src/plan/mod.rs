@@ -174,7 +174,8 @@ fn run<T>(
     let mut draft = drafter.draft;
     conditions::hoist(&mut draft, &mut selections.guards);
     let groups = batch::batch(&mut draft);
-    let ready = Ready { operation, options, selections: &selections, contexts: &contexts, draft: &draft, groups: &groups };
+    let told = assemble::told(options, &draft);
+    let ready = Ready { operation, options, selections: &selections, contexts: &contexts, draft: &draft, groups: &groups, told };
     let assembled = assemble(&ready);
     if cfg!(debug_assertions) {
         check::documents(supergraph, tables, &assembled.plan)?;

@@ -5,11 +5,13 @@
 use super::operation::Operation;
 use super::{Fetch, OperationKind, Target};
 use apollo_compiler::Name;
+use rustc_hash::FxHashSet;
 
 /// The operation's variables that are used, in its order.
 pub(super) fn used_variables(operation: &Operation, used: &[Name]) -> Vec<Box<str>> {
+    let used: FxHashSet<&str> = used.iter().map(Name::as_str).collect();
     let declared = operation.variables.iter().map(|variable| &variable.name);
-    declared.filter(|name| used.iter().any(|used| used.as_str() == &***name)).cloned().collect()
+    declared.filter(|name| used.contains(&***name)).cloned().collect()
 }
 
 /// The text of a request that selects this.
@@ -52,7 +54,8 @@ fn beginning(fetch: &Fetch) -> String {
 
 /// The client's variables that a request uses, as they are declared.
 fn client_variables(operation: &Operation, fetch: &Fetch) -> impl Iterator<Item = String> {
-    operation.variables.iter().filter(|variable| fetch.variables.contains(&variable.name)).map(|variable| {
+    let used: FxHashSet<&str> = fetch.variables.iter().map(|name| &**name).collect();
+    operation.variables.iter().filter(move |variable| used.contains(&*variable.name)).map(|variable| {
         let default = variable.default.as_ref().map(|value| format!(" = {value}")).unwrap_or_default();
         format!("${}: {}{default}", variable.name, variable.ty)
     })

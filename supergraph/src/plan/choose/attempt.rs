@@ -9,7 +9,8 @@ use crate::plan::PlanError;
 use crate::plan::contexts::UseId;
 use crate::plan::selections::{SelectedField, SetId, Signature};
 use apollo_compiler::Name;
-use rustc_hash::{FxHashMap, FxHashSet};
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -42,9 +43,6 @@ pub(super) struct Attempt<'c, 'a, 's> {
     /// Values for uses of contexts below, and the steps that give them.
     pub contexts: Vec<(UseId, Vec<usize>)>,
 }
-
-/// A field with the visits that give it, the doors that they open below, and the classes for which it is so.
-type Group = (usize, Vec<usize>, Vec<Door>, Vec<usize>);
 
 /// A client field with a selection below: class and index.
 type Pending = (usize, usize);
@@ -239,19 +237,16 @@ impl Attempt<'_, '_, '_> {
 
     /// Solves the selection sets below, once per group of classes with the same doors.
     fn descend(&mut self, pending: &[Pending]) -> Result<(), PlanError> {
-        let mut groups: Vec<Group> = Vec::new();
+        let mut groups: IndexMap<(usize, Vec<usize>, Vec<Door>), Vec<usize>, FxBuildHasher> = IndexMap::default();
         for (class, field) in pending {
             let (visits, doors) = self.doors_below(*class, self.set, *field);
             if doors.is_empty() {
                 self.unreachable += 1;
                 continue;
             }
-            match groups.iter_mut().find(|(other, known, open, _)| other == field && *known == visits && *open == doors) {
-                Some((.., classes)) => classes.push(*class),
-                None => groups.push((*field, visits, doors, vec![*class])),
-            }
+            groups.entry((*field, visits, doors)).or_default().push(*class);
         }
-        for (field, visits, doors, classes) in groups {
+        for ((field, visits, doors), classes) in groups {
             let Some(below) = self.chooser.selections.field(self.set, field).and_then(|field| field.below) else { continue };
             let solution = self.chooser.solve(below, &doors)?;
             self.wanted.push(self.steps.len());

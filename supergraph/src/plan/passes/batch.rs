@@ -6,7 +6,8 @@
 
 use crate::ids::SubgraphId;
 use crate::plan::choose::Stage;
-use crate::plan::fetches::Draft;
+use crate::plan::fetches::{Draft, FetchDraft};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
 /// Groups of fetches that are sent together.
@@ -39,25 +40,29 @@ fn settle(draft: &mut Draft) {
     }
     let last = draft.fetches.iter().map(|fetch| fetch.stage).max().unwrap_or(0);
     order.sort_by_key(|index| std::cmp::Reverse(draft.fetches.get(*index).map(|fetch| fetch.stage)));
+    let waiting = draft.waiting();
+    let mut there: FxHashMap<(SubgraphId, Stage), usize> = FxHashMap::default();
+    for fetch in draft.fetches.iter().filter(|fetch| can_join(fetch)) {
+        *there.entry((fetch.subgraph, fetch.stage)).or_default() += 1;
+    }
     for index in order {
-        let Some(fetch) = draft.fetches.get(index) else { continue };
-        if fetch.arrivals.is_empty() || !fetch.contexts.is_empty() {
-            continue;
-        }
-        let waiting = draft.fetches.iter().filter(|other| other.after.contains(&index)).map(|other| other.stage - 1);
-        let latest = waiting.min().unwrap_or(last);
+        let Some(fetch) = draft.fetches.get(index).filter(|fetch| can_join(fetch)) else { continue };
+        let (subgraph, now) = (fetch.subgraph, fetch.stage);
+        let waiting = waiting.get(index).into_iter().flatten().filter_map(|other| draft.fetches.get(*other));
+        let latest = waiting.map(|other| other.stage.saturating_sub(1)).min().unwrap_or(last);
         let beside = |stage: &Stage| {
-            draft.fetches.iter().enumerate().any(|(other_index, other)| {
-                other_index != index
-                    && other.subgraph == fetch.subgraph
-                    && other.stage == *stage
-                    && !other.arrivals.is_empty()
-                    && other.contexts.is_empty()
-            })
+            let own = usize::from(*stage == now);
+            there.get(&(subgraph, *stage)).is_some_and(|count| *count > own)
         };
-        let better = (fetch.stage..=latest).find(beside);
-        if let (Some(stage), Some(fetch)) = (better, draft.fetches.get_mut(index)) {
+        if let (Some(stage), Some(fetch)) = ((now..=latest).find(beside), draft.fetches.get_mut(index)) {
             fetch.stage = stage;
+            there.entry((subgraph, now)).and_modify(|count| *count -= 1);
+            *there.entry((subgraph, stage)).or_default() += 1;
         }
     }
+}
+
+/// Whether a fetch can be sent with others: it asks for entities, all of them with the same variables.
+fn can_join(fetch: &FetchDraft) -> bool {
+    !fetch.arrivals.is_empty() && fetch.contexts.is_empty()
 }

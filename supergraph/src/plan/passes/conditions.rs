@@ -10,8 +10,10 @@ use crate::plan::fetches::Draft;
 pub(in crate::plan) fn hoist(draft: &mut Draft, guards: &mut Guards) {
     let mut order: Vec<usize> = (0..draft.fetches.len()).collect();
     order.sort_by_key(|index| std::cmp::Reverse(draft.fetches.get(*index).map(|fetch| fetch.stage)));
+    let waiting = draft.waiting();
     for index in order {
-        let guard = wanted(draft, guards, index);
+        let waiting = waiting.get(index).map_or(&[][..], Vec::as_slice);
+        let guard = wanted(draft, guards, index, waiting);
         if let Some(fetch) = draft.fetches.get_mut(index) {
             fetch.guard = guard;
         }
@@ -19,7 +21,7 @@ pub(in crate::plan) fn hoist(draft: &mut Draft, guards: &mut Guards) {
 }
 
 /// When a fetch is wanted, given that this is known of all that wait for it.
-fn wanted(draft: &Draft, guards: &mut Guards, index: usize) -> Guard {
+fn wanted(draft: &Draft, guards: &mut Guards, index: usize, waiting: &[usize]) -> Guard {
     let Some(visit) = draft.fetches.get(index).and_then(|fetch| draft.visits.get(fetch.visit)) else { return ALWAYS };
     let layout = draft.layouts.get(visit.layout).map_or(ALWAYS, |layout| layout.guard);
     let mut all: Option<Guard> = None;
@@ -30,8 +32,7 @@ fn wanted(draft: &Draft, guards: &mut Guards, index: usize) -> Guard {
     }
     let has_internal = visit.typename || visit.picks.values().any(|pick| pick.internal);
     if has_internal {
-        let waiting: Vec<Guard> =
-            draft.fetches.iter().filter(|fetch| fetch.after.contains(&index)).map(|fetch| fetch.guard).collect();
+        let waiting: Vec<Guard> = waiting.iter().filter_map(|other| draft.fetches.get(*other)).map(|fetch| fetch.guard).collect();
         if waiting.is_empty() {
             all = add(guards, all, layout);
         }
