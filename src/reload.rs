@@ -246,9 +246,10 @@ impl Reload {
 
     /// Builds a snapshot, off the threads that serve requests, and puts it in place.
     async fn take(&self, config: Arc<Config>, supergraph: Option<Arc<Supergraph>>) -> Result<(), String> {
-        let foundation = self.foundation.clone();
+        let (foundation, warm_up) = (self.foundation.clone(), config.supergraph.query_planning.warm_up);
         let built = tokio::task::spawn_blocking(move || Snapshot::build(&config, supergraph, &foundation)).await;
         let snapshot = built.map_err(|error| error.to_string())??;
+        snapshot.warm_up(&self.served.load_full(), warm_up).await;
         self.served.store(Arc::new(snapshot));
         Ok(())
     }

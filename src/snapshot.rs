@@ -19,6 +19,7 @@ use crate::{
     body::Body,
     config::{Config, Destination, RouteConfig},
     exchange::Peer,
+    graphql::Endpoint,
     pipeline::{
         Pipeline, Policy, Route, Routes, Target, access_log::AccessLog, concurrency::Concurrency, jwks::KeySets,
         observe::Observer, rate_limit::Counters, route::MatchConfig, trusted_proxies::TrustedProxies,
@@ -41,6 +42,8 @@ const GRAPHQL: &str = "graphql";
 #[derive(Debug)]
 pub struct Snapshot {
     pipeline: Pipeline,
+    /// The GraphQL endpoint, which is a target of the pipeline.
+    endpoint: Option<Arc<Endpoint>>,
 }
 
 /// What all snapshots of a process share.
@@ -97,6 +100,7 @@ impl Snapshot {
             foundation,
             concurrency: Concurrency::new(&config.traffic_shaping.router),
             upstreams: HashMap::new(),
+            endpoint: None,
         };
         let mut routes = Vec::new();
         if config.has_graph() {
@@ -113,7 +117,14 @@ impl Snapshot {
             server_timing: config.telemetry.server_timing,
         };
         *foundation.upstreams.lock().unwrap_or_else(PoisonError::into_inner) = builder.upstreams;
-        Ok(Self { pipeline })
+        Ok(Self { pipeline, endpoint: builder.endpoint })
+    }
+
+    /// Plans the operations that were used most while `before` was served, `most` of them.
+    pub async fn warm_up(&self, before: &Self, most: usize) {
+        if let (Some(endpoint), Some(before)) = (&self.endpoint, &before.endpoint) {
+            endpoint.warm_up(before, most).await;
+        }
     }
 
     /// Answers one request.
@@ -128,13 +139,15 @@ struct Builder<'a> {
     foundation: &'a Foundation,
     concurrency: Concurrency,
     upstreams: HashMap<String, (UpstreamConfig, Upstream)>,
+    endpoint: Option<Arc<Endpoint>>,
 }
 
 impl Builder<'_> {
     fn graphql(&mut self, supergraph: Option<Arc<Supergraph>>) -> Result<(MatchConfig, Route), String> {
-        let endpoint = graph::endpoint(self, supergraph)?;
+        let endpoint = Arc::new(graph::endpoint(self, supergraph)?);
+        self.endpoint = Some(endpoint.clone());
         let policy = policy::of_graphql(self)?;
-        let target = Target::Graphql(Arc::new(endpoint));
+        let target = Target::Graphql(endpoint);
         let matches = MatchConfig { path: format!("={}", self.config.supergraph.path), ..MatchConfig::default() };
         Ok((matches, Route { name: GRAPHQL.into(), policy, target, varies_by_accept: false }))
     }

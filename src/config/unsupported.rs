@@ -19,7 +19,6 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
     ("ratelimit.plans", &["{}"]),
     ("ratelimit.rules.*.algorithm", &["token_bucket", "sliding_window", "fixed_window"]),
     ("ratelimit.rules.*.cost", &["1"]),
-    ("supergraph.query_planning.warm_up", &["0"]),
 ];
 
 /// Everything in `tree` that this version cannot do.

@@ -16,10 +16,11 @@ pub mod operation;
 pub mod persisted;
 pub mod plans;
 pub mod variables;
+mod warm_up;
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -187,6 +188,7 @@ impl Endpoint {
         let text = self.persisted.document(&mut request)?;
         let document = engine.document(exchange, text).await?;
         let operation = document.operation(request.operation_name.as_deref())?;
+        operation.uses.fetch_add(1, Ordering::Relaxed);
         if operation.kind != OperationKind::Query && exchange.method != Method::POST {
             return Err(http::only_by_post());
         }

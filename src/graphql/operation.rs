@@ -41,6 +41,8 @@ pub struct Document {
 pub struct Operation {
     /// Tells operations of one endpoint apart.
     pub id: u64,
+    /// How often it was asked for.
+    pub uses: AtomicU64,
     /// Its name.
     pub name: Option<Arc<str>>,
     /// Its kind.
@@ -98,6 +100,11 @@ impl Document {
         Ok(Self { operations })
     }
 
+    /// All of them.
+    pub fn operations(&self) -> &[Arc<Operation>] {
+        &self.operations
+    }
+
     /// The operation with this name, or the only one.
     ///
     /// # Errors
@@ -138,6 +145,7 @@ impl Operation {
             .map_err(|_| Error::new(ErrorKind::OperationTooLarge, "The operation is nested too deep."))?;
         Ok(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
+            uses: AtomicU64::new(0),
             name: name.map(Arc::from),
             kind: match parsed.operation_type {
                 OperationType::Query => OperationKind::Query,

@@ -56,7 +56,7 @@ pub struct InMemoryConfig {
 
 impl Default for QueryPlanningConfig {
     fn default() -> Self {
-        Self { cache: PlanCacheConfig::default(), timeout: Span::seconds(2), warm_up: 0 }
+        Self { cache: PlanCacheConfig::default(), timeout: Span::seconds(2), warm_up: 100 }
     }
 }
 

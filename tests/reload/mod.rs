@@ -232,3 +232,32 @@ async fn reloads_under_load_fail_no_request() {
     let count: usize = counts.iter().sum();
     assert!(count > RELOADS, "{count} requests during {RELOADS} reloads");
 }
+
+/// What clients ask for most is planned before a new supergraph takes over, so that nobody waits for it then.
+#[tokio::test]
+async fn the_most_used_operations_are_planned_before_a_new_supergraph_takes_over() {
+    let sdl = Arc::new(Mutex::new("type Query { old: String }".to_owned()));
+    let subgraph = changing(sdl.clone()).await;
+    let supergraph = "supergraph: { poll_interval: 100ms, query_planning: { warm_up: 2 } }\n";
+    let config = format!("{supergraph}subgraphs: {{ one: {{ url: \"{}\" }} }}\n", subgraph.url());
+    let router = Router::start(&config).await;
+    let used = ["{ old }", "query Twice { old }", "query Once { old }"];
+    for (operation, times) in used.iter().zip([3, 2, 1]) {
+        for _ in 0..times {
+            assert_eq!(router.graphql(operation).await["data"]["old"], "old");
+        }
+    }
+    let misses = async || router.metric("api_cache_misses_total", &["cache=\"plan\""]).await;
+    assert_eq!(misses().await, 3.0);
+    *sdl.lock().unwrap() = "type Query { old: String new: String }".to_owned();
+    eventually("the swap", &router, async || {
+        router.log().contains("a new supergraph is in place") && router.log().contains("operations are planned")
+    })
+    .await;
+    for operation in &used[..2] {
+        router.graphql(operation).await;
+    }
+    assert_eq!(misses().await, 3.0, "both are there:\n{}", router.log());
+    router.graphql(used[2]).await;
+    assert_eq!(misses().await, 4.0, "the third was one too many");
+}
