@@ -44,6 +44,9 @@ pub(super) struct Attempt<'c, 'a, 's> {
     pub contexts: Vec<(UseId, Vec<usize>)>,
 }
 
+/// A field with the visits that give it and the doors that they open below.
+type Opened = (usize, Vec<usize>, Vec<Door>);
+
 /// A client field with a selection below: class and index.
 type Pending = (usize, usize);
 
@@ -237,7 +240,7 @@ impl Attempt<'_, '_, '_> {
 
     /// Solves the selection sets below, once per group of classes with the same doors.
     fn descend(&mut self, pending: &[Pending]) -> Result<(), PlanError> {
-        let mut groups: IndexMap<(usize, Vec<usize>, Vec<Door>), Vec<usize>, FxBuildHasher> = IndexMap::default();
+        let mut groups: IndexMap<Opened, Vec<usize>, FxBuildHasher> = IndexMap::default();
         for (class, field) in pending {
             let (visits, doors) = self.doors_below(*class, self.set, *field);
             if doors.is_empty() {
