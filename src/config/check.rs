@@ -174,15 +174,7 @@ fn names(config: &Config, findings: &mut Findings) {
 }
 
 fn route_of(config: &Config, route: &RouteConfig, path: &str, findings: &mut Findings) {
-    if let Some(aggregate) = &route.aggregate {
-        for (index, part) in aggregate.parts.iter().enumerate() {
-            findings.reference(&format!("{path}.aggregate.parts[{index}]"), "upstream", &part.upstream, config.upstreams.keys());
-        }
-        let proxies = [route.upstream.is_some(), !route.split.is_empty(), route.canary.is_some(), route.mirror.is_some()];
-        if proxies.contains(&true) {
-            findings.add(path, "aggregate", "a route has `aggregate`, or `upstream` or `split` with what belongs to them");
-        }
-    }
+    aggregate_of(config, route, path, findings);
     match (&route.upstream, route.split.as_slice()) {
         (None, []) if route.aggregate.is_some() => {}
         (Some(upstream), []) => findings.reference(path, "upstream", upstream, config.upstreams.keys()),
@@ -233,5 +225,16 @@ fn route_of(config: &Config, route: &RouteConfig, path: &str, findings: &mut Fin
     }
     if route.headers.is_some() && config.headers.routes.contains_key(&route.name) {
         findings.add(path, "headers", format!("`headers.routes.{}` has the rules of this route already", route.name));
+    }
+}
+
+fn aggregate_of(config: &Config, route: &RouteConfig, path: &str, findings: &mut Findings) {
+    let Some(aggregate) = &route.aggregate else { return };
+    for (index, part) in aggregate.parts.iter().enumerate() {
+        findings.reference(&format!("{path}.aggregate.parts[{index}]"), "upstream", &part.upstream, config.upstreams.keys());
+    }
+    let proxies = [route.upstream.is_some(), !route.split.is_empty(), route.canary.is_some(), route.mirror.is_some()];
+    if proxies.contains(&true) {
+        findings.add(path, "aggregate", "a route has `aggregate`, or `upstream` or `split` with what belongs to them");
     }
 }

@@ -29,6 +29,7 @@ use tokio::{
     time::{Sleep, sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
+use tokio_util::task::TaskTracker;
 
 use super::{
     drain::{Phase, Phases},
@@ -85,7 +86,7 @@ impl Default for Protocols {
 }
 
 /// What all connections of a server share.
-pub type Shared = (Arc<Protocols>, Arc<Phases>);
+pub type Shared = (Arc<Protocols>, Arc<Phases>, TaskTracker);
 
 /// Learns from a load balancer for whom a connection is; none when it does not say, or is not to be believed.
 pub async fn introduced(mut stream: TcpStream, address: SocketAddr, proxies: &[Network]) -> Option<(TcpStream, SocketAddr)> {
@@ -129,7 +130,7 @@ async fn run<S, H, F>(
     (stream, is_http2, certificate): (S, bool, Option<ClientCertificate>),
     peer: Peer,
     handler: H,
-    (protocols, phases): Shared,
+    (protocols, phases, connections): Shared,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(Peer, Request<Incoming>) -> F + Send + Sync + 'static,
@@ -161,7 +162,7 @@ async fn run<S, H, F>(
         let connection = protocols.http2.serve_connection(TokioIo::new(stream), service);
         Life::new(Box::pin(connection), was_asked, phases).await;
     } else {
-        let io = TokioIo::new(Watched::new(stream, framing));
+        let io = TokioIo::new(Watched::new(stream, framing, connections.token()));
         let connection = protocols.http1.serve_connection(io, service).with_upgrades();
         Life::new(Box::pin(connection), was_asked, phases).await;
     }

@@ -15,6 +15,7 @@ use std::{
 
 use memchr::memchr;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// Most bytes that are kept of a line that arrives in pieces: the names and sizes that matter are shorter.
 const LINE: usize = 64;
@@ -50,12 +51,14 @@ pub struct Watched<S> {
     stream: S,
     scan: Scan,
     framing: Arc<Framing>,
+    /// Counts the connection as open as long as there are bytes, which after a switch of protocols is longer than its requests.
+    _open: TaskTrackerToken,
 }
 
 impl<S> Watched<S> {
     /// Watches `stream`, and tells `framing`.
-    pub fn new(stream: S, framing: Arc<Framing>) -> Self {
-        Self { stream, scan: Scan::default(), framing }
+    pub fn new(stream: S, framing: Arc<Framing>, open: TaskTrackerToken) -> Self {
+        Self { stream, scan: Scan::default(), framing, _open: open }
     }
 }
 

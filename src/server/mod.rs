@@ -69,7 +69,7 @@ where
     let protocols = Arc::new(Protocols::default());
     let phases = Phases::new();
     let take = |stream: TcpStream, address: SocketAddr| {
-        let (shared, open) = ((protocols.clone(), phases.clone()), metrics.connection());
+        let (shared, open) = ((protocols.clone(), phases.clone(), connections.clone()), metrics.connection());
         let (handler, tls, proxies) = (handler.clone(), tls.clone(), proxies.clone());
         connections.spawn(async move {
             let introduced = match &proxies {

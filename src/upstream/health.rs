@@ -49,12 +49,18 @@ impl Default for HealthCheckConfig {
 pub struct OutlierDetectionConfig {
     /// Answers of 5xx, or none, in a row that eject an endpoint.
     pub consecutive_5xx: u32,
-    /// How often ejections are looked at.
+    /// How often the rates of success are compared; each interval without an ejection makes up for an earlier one.
     pub interval: Span,
     /// How long the first ejection lasts; it grows by as much with each one in a row.
     pub base_ejection_time: Span,
     /// Largest share of endpoints that may be ejected.
     pub max_ejection_percent: Percent,
+    /// Fewest endpoints with enough calls in an interval for their rates of success to be compared.
+    pub success_rate_minimum_hosts: u32,
+    /// Fewest calls in an interval that make a rate.
+    pub success_rate_request_volume: u32,
+    /// How many thousandths of the standard deviation a rate may be below the mean.
+    pub success_rate_stdev_factor: u32,
 }
 
 impl Default for OutlierDetectionConfig {
@@ -64,6 +70,9 @@ impl Default for OutlierDetectionConfig {
             interval: Span::seconds(10),
             base_ejection_time: Span::seconds(30),
             max_ejection_percent: Percent(50),
+            success_rate_minimum_hosts: 5,
+            success_rate_request_volume: 100,
+            success_rate_stdev_factor: 1_900,
         }
     }
 }
@@ -79,6 +88,8 @@ pub struct Health {
     endpoints: Vec<Arc<Verdict>>,
     /// Ejections are decided one at a time, so that together they stay within their share.
     ejecting: Mutex<()>,
+    /// When rates were compared last.
+    compared: AtomicU64,
 }
 
 /// What is known of one endpoint. Times are milliseconds since `Health::started`.
@@ -92,13 +103,22 @@ struct Verdict {
     ejected_until: AtomicU64,
     /// Ejections in a row, as of the last one.
     ejections: AtomicU32,
+    /// Calls of this interval, and the good ones among them.
+    calls: AtomicU32,
+    successes: AtomicU32,
 }
 
 impl Health {
     /// So many endpoints, all well.
     pub fn new(outliers: Option<&OutlierDetectionConfig>, count: usize) -> Self {
         let endpoints = std::iter::repeat_with(Arc::default).take(count).collect();
-        Self { outliers: outliers.cloned(), started: Instant::now(), endpoints, ejecting: Mutex::default() }
+        Self {
+            outliers: outliers.cloned(),
+            started: Instant::now(),
+            endpoints,
+            ejecting: Mutex::default(),
+            compared: AtomicU64::new(1),
+        }
     }
 
     /// The same for another list of endpoints, of which each either was at an index before or is new.
@@ -106,7 +126,8 @@ impl Health {
     pub fn next(&self, endpoints: &[Option<usize>]) -> Self {
         let verdict = |known: &Option<usize>| known.and_then(|index| self.endpoints.get(index)).cloned().unwrap_or_default();
         let endpoints = endpoints.iter().map(verdict).collect();
-        Self { outliers: self.outliers.clone(), started: self.started, endpoints, ejecting: Mutex::default() }
+        let compared = AtomicU64::new(self.compared.load(Ordering::Relaxed));
+        Self { outliers: self.outliers.clone(), started: self.started, endpoints, ejecting: Mutex::default(), compared }
     }
 
     /// Whether an endpoint may be called.
@@ -155,12 +176,39 @@ impl Health {
 
     fn record_at(&self, index: usize, is_success: bool, now: Instant) -> bool {
         let (Some(config), Some(endpoint)) = (&self.outliers, self.endpoints.get(index)) else { return false };
+        endpoint.calls.fetch_add(1, Ordering::Relaxed);
+        endpoint.successes.fetch_add(u32::from(is_success), Ordering::Relaxed);
+        let is_below = self.compare(config, now);
         if is_success {
             endpoint.failures.store(0, Ordering::Relaxed);
-            return false;
+            return is_below;
         }
         let failures = endpoint.failures.fetch_add(1, Ordering::Relaxed) + 1;
-        failures >= config.consecutive_5xx && self.is_available_at(index, now) && self.eject(config, endpoint, now)
+        let is_out = failures >= config.consecutive_5xx && self.is_available_at(index, now) && self.eject(config, endpoint, now);
+        is_out || is_below
+    }
+
+    /// Once an interval: ejects endpoints whose rate of success is far below that of the others. Whether there were any.
+    fn compare(&self, config: &OutlierDetectionConfig, now: Instant) -> bool {
+        let (before, at) = (self.compared.load(Ordering::Relaxed), self.millis(now));
+        let is_time = at.saturating_sub(before) >= millis(config.interval.0);
+        if !is_time || self.compared.compare_exchange(before, at, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        let rate = |endpoint: &Arc<Verdict>| {
+            let (calls, good) = (endpoint.calls.swap(0, Ordering::Relaxed), endpoint.successes.swap(0, Ordering::Relaxed));
+            (calls >= config.success_rate_request_volume.max(1)).then(|| f64::from(good) / f64::from(calls))
+        };
+        let rates: Vec<Option<f64>> = self.endpoints.iter().map(rate).collect();
+        let known: Vec<f64> = rates.iter().copied().flatten().collect();
+        if known.is_empty() || known.len() < config.success_rate_minimum_hosts as usize {
+            return false;
+        }
+        let mean = known.iter().sum::<f64>() / known.len() as f64;
+        let variance = known.iter().map(|rate| (rate - mean).powi(2)).sum::<f64>() / known.len() as f64;
+        let least = mean - variance.sqrt() * f64::from(config.success_rate_stdev_factor) / 1_000.0;
+        let below = self.endpoints.iter().zip(rates).filter(|(_, rate)| rate.is_some_and(|rate| rate < least));
+        below.filter(|(endpoint, _)| self.eject(config, endpoint, now)).count() > 0
     }
 
     fn eject(&self, config: &OutlierDetectionConfig, endpoint: &Verdict, now: Instant) -> bool {
@@ -234,6 +282,25 @@ mod tests {
         }
         let alone = Health::new(Some(&OutlierDetectionConfig::default()), 1);
         assert!(!fail(&alone, 0, 10, now).contains(&true));
+    }
+
+    #[test]
+    fn an_endpoint_whose_rate_is_far_below_the_others_is_ejected_after_an_interval() {
+        let config = OutlierDetectionConfig { success_rate_minimum_hosts: 3, ..OutlierDetectionConfig::default() };
+        // Four good ones and one of which every second call fails: the mean is 0.9, the deviation 0.2, so the least is 0.52.
+        for (volume, interval, is_out) in [(100, 11, true), (98, 11, false), (100, 9, false)] {
+            let health = Health::new(Some(&config), 5);
+            let now = Instant::now();
+            for call in 0..volume {
+                for index in 0..5 {
+                    health.record_at(index, index < 4 || call % 2 == 0, now);
+                }
+            }
+            let later = now + interval * SECOND;
+            assert_eq!(health.record_at(0, true, later), is_out, "{volume} calls, after {interval} s");
+            assert_eq!(health.is_available_at(4, later), !is_out);
+            assert!((0..4).all(|index| health.is_available_at(index, later)));
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use subgraphs_example::{Addresses, Example};
 
-use crate::support::Router;
+use crate::support::{Router, Scripted, Step};
 
 #[tokio::test]
 async fn no_request_in_flight_is_lost() {
@@ -59,4 +59,30 @@ async fn under_load_a_request_is_answered_or_never_accepted() {
     let started = Instant::now();
     assert!(router.ended().await.success());
     assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+/// A tunnel is work in flight too: it goes on after SIGTERM, up to the limit.
+#[tokio::test]
+async fn tunnels_are_waited_for_up_to_the_limit() {
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
+    for (drain, is_whole) in [("10s", true), ("1s", false)] {
+        let upstream = Scripted::start(move |_| {
+            vec![Step::Send(switch.into()), Step::Wait(Duration::from_millis(2_500)), Step::Send(b"late".to_vec()), Step::Close]
+        })
+        .await;
+        let url = upstream.url();
+        let mut router = Router::start(&format!(
+            "shutdown: {{ drain: {drain} }}\nroutes: [{{ name: all, upstream: one }}]\nupstreams: {{ one: {{ endpoints: [{{ url: \"{url}\" }}] }} }}\n"
+        ))
+        .await;
+        let upgrade = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+        let stop = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            router.terminate();
+        };
+        let (answer, ()) = futures_util::future::join(router.raw(upgrade), stop).await;
+        assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+        assert_eq!(answer.ends_with("late"), is_whole, "{drain}: {answer}");
+        assert!(router.ended().await.success());
+    }
 }
