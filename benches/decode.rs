@@ -95,6 +95,7 @@ fn add(shape: &mut Shape, fields: Vec<Shaped<'_>>) -> (LayoutId, ReadId) {
         object_type,
         possible: TypeSet::new(vec![TypeId::new(0)]),
         fields: shown,
+        orders: Vec::new(),
         has_one_parent: false,
     };
     let layout = shape.layouts.push(layout);

@@ -146,22 +146,43 @@ impl<'a> Writer<'a> {
             return Err(self.untyped(layout, &object));
         }
         self.out.push(b'{');
-        let mut is_first = true;
-        for (field, key) in layout.fields.iter().zip(self.input.plan.keys_of(id)) {
-            let is_left_out = field.condition.is_some_and(|id| !super::holds(self.input.conditions, id));
-            if is_left_out || !applies(field.types.as_ref(), object.concrete) {
-                continue;
+        let start = self.out.len();
+        let keys = self.input.plan.keys_of(id);
+        match layout.orders.iter().find(|order| applies(Some(&order.types), object.concrete)) {
+            None => {
+                for (field, key) in layout.fields.iter().zip(keys) {
+                    self.member((id, field), (key, start), &object)?;
+                }
             }
-            // A key comes with its comma, which the first does without.
-            self.out.extend_from_slice(key.get(usize::from(is_first)..).unwrap_or_default());
-            is_first = false;
-            match &field.value {
-                OutputValue::Denied(below) => self.denied((id, field), below)?,
-                _ => self.field(field, &object)?,
+            Some(order) => {
+                for (field, key) in order.fields.iter().filter_map(|index| layout.fields.get(*index).zip(keys.get(*index))) {
+                    self.member((id, field), (key, start), &object)?;
+                }
             }
         }
         self.out.push(b'}');
         Ok(())
+    }
+
+    /// Writes a field with its key into the object that begins at `start`, if it is there at all.
+    #[inline]
+    fn member(
+        &mut self,
+        (id, field): (LayoutId, &'a OutputField),
+        (key, start): (&[u8], usize),
+        object: &Object,
+    ) -> Result<(), Stop> {
+        let is_left_out = field.condition.is_some_and(|id| !super::holds(self.input.conditions, id));
+        if is_left_out || !applies(field.types.as_ref(), object.concrete) {
+            return Ok(());
+        }
+        // A key comes with its comma, which the first does without.
+        let is_first = self.out.len() == start;
+        self.out.extend_from_slice(key.get(usize::from(is_first)..).unwrap_or_default());
+        match &field.value {
+            OutputValue::Denied(below) => self.denied((id, field), below),
+            _ => self.field(field, object),
+        }
     }
 
     /// Whether what is written of an object depends on its type.

@@ -164,3 +164,24 @@ proptest! {
         }
     }
 }
+
+/// `{ nodes { ... on User { a b } b a } }`, as the rows have it: `b` and `a` for products, `a` and `b` for users.
+#[test]
+fn the_order_of_fields_may_depend_on_the_type() {
+    use super::support::*;
+    use supergraph::plan::order::Order;
+    use supergraph::plan::shape::{OutputValue, ReadValue, TypeSet};
+    let mut node = row(1, vec![leaf("a", 0, nullable(0), ANY), leaf("b", 1, nullable(0), ANY)]);
+    (node.object_type, node.possible) = (None, TypeSet::new(vec![type_id(1), type_id(2)]));
+    node.orders = vec![Order { types: TypeSet::new(vec![type_id(2)]), fields: vec![1, 0] }];
+    let mut read_node = reading(1, vec![reads("a", 0, 0, ReadValue::Leaf), reads("b", 1, 0, ReadValue::Leaf)]);
+    read_node.typename = Some("__typename".into());
+    let plan = plan(
+        vec![row(0, vec![output("nodes", 0, nullable(1), OutputValue::Object(layout(1)))]), node],
+        vec![reading(0, vec![reads("nodes", 0, 1, ReadValue::Object(read(1)))]), read_node],
+        vec![root_fetch(0, 0)],
+    );
+    let nodes = r#"{"data":{"nodes":[{"__typename":"User","a":1,"b":2},{"__typename":"Product","a":3,"b":4}]}}"#;
+    let text = run_text(plan, |_, _| Ok(nodes.into()));
+    assert_eq!(text, r#"{"data":{"nodes":[{"a":1,"b":2},{"b":4,"a":3}]}}"#);
+}

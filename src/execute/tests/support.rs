@@ -68,6 +68,7 @@ pub fn row(of: usize, fields: Vec<OutputField>) -> Layout {
         object_type: Some(type_id(of)),
         possible: TypeSet::new(vec![type_id(of)]),
         fields,
+        orders: Vec::new(),
         has_one_parent: false,
     }
 }

@@ -21,6 +21,7 @@ mod json;
 mod merging;
 pub mod operation;
 mod options;
+pub mod order;
 mod passes;
 mod print;
 mod request;

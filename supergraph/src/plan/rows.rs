@@ -31,6 +31,8 @@ pub(super) fn layouts(ready: &Ready<'_, '_>, conditions: &mut Conditions<'_>) ->
             object_type,
             possible: TypeSet::new(visible.collect()),
             fields,
+            // The client's slots come first, in the order of its fields, and each of them is written.
+            orders: draft.set.map(|set| ready.selections.set(set).orders.clone()).unwrap_or_default(),
             has_one_parent: under_contexts.contains(&index),
         };
         rows.shape.layouts.push(layout);

@@ -12,6 +12,7 @@ use super::PlanError;
 use super::condition::{ALWAYS, Guard, Guards};
 use super::denied::{self, Denied};
 use super::operation::{ListId, Lists, MAX_DEPTH, Raw, RawField};
+use super::order::{self, Order};
 use crate::ids::{RequirementId, TypeId};
 use crate::model::Supergraph;
 use crate::model::field_set::FieldSet;
@@ -46,6 +47,8 @@ pub(super) struct SelectionSet {
     pub types: TypesId,
     /// In the order of their first appearance.
     pub fields: Vec<SelectedField>,
+    /// Types whose objects have them in another order.
+    pub orders: Vec<Order>,
 }
 
 /// One field of a selection set.
@@ -120,10 +123,12 @@ struct Budget {
 type Sources = Vec<(ListId, Guard)>;
 
 /// One appearance of a field.
-struct Appearance {
-    field: RawField,
-    types: TypesId,
-    guard: Guard,
+pub(super) struct Appearance {
+    pub field: RawField,
+    pub types: TypesId,
+    pub guard: Guard,
+    /// Its number among all appearances, in document order.
+    pub place: usize,
 }
 
 /// A selection set that is still to be collected.
@@ -153,7 +158,7 @@ impl<'a> Selections<'a> {
 
     /// The selection set with this id.
     pub fn set(&self, id: SetId) -> &SelectionSet {
-        static NOTHING: SelectionSet = SelectionSet { types: TypesId(u32::MAX), fields: Vec::new() };
+        static NOTHING: SelectionSet = SelectionSet { types: TypesId(u32::MAX), fields: Vec::new(), orders: Vec::new() };
         self.sets.get(id.0 as usize).unwrap_or(&NOTHING)
     }
 
@@ -224,7 +229,7 @@ impl<'a> Selections<'a> {
         let set = self.set(whole);
         let types = set.types;
         let fields = fields.iter().filter_map(|index| set.fields.get(*index).cloned()).collect();
-        self.sets.push(SelectionSet { types, fields });
+        self.sets.push(SelectionSet { types, fields, orders: Vec::new() });
         SetId(u32::try_from(self.sets.len() - 1).unwrap_or(u32::MAX))
     }
 
@@ -237,13 +242,14 @@ impl<'a> Selections<'a> {
             }
             let types = self.set(next.id).types;
             let appearances = self.appearances(types, &next.sources)?;
-            let fields = self.merge(next.named, appearances, next.depth, &mut open)?;
+            let fields = self.merge(next.named, &appearances, next.depth, &mut open)?;
+            let orders = order::orders(self, types, &appearances, &fields);
             self.budget.fields += fields.len();
             if self.budget.fields > MAX_FIELDS {
                 return Err(PlanError::TooLarge);
             }
             if let Some(set) = self.sets.get_mut(next.id.0 as usize) {
-                set.fields = fields;
+                (set.fields, set.orders) = (fields, orders);
             }
         }
         Ok(first)
@@ -251,7 +257,7 @@ impl<'a> Selections<'a> {
 
     fn reserve(&mut self, named: TypeId) -> SetId {
         let types = self.intern(self.supergraph.get_type(named).possible.clone());
-        self.sets.push(SelectionSet { types, fields: Vec::new() });
+        self.sets.push(SelectionSet { types, fields: Vec::new(), orders: Vec::new() });
         SetId(u32::try_from(self.sets.len() - 1).unwrap_or(u32::MAX))
     }
 
@@ -278,7 +284,8 @@ impl<'a> Selections<'a> {
             match selection {
                 Raw::Field(field, tests) => {
                     if let Some(guard) = self.guards.and_tests(guard, &tests) {
-                        found.entry(field.key.clone()).or_default().push(Appearance { field, types, guard });
+                        let place = self.budget.visits;
+                        found.entry(field.key.clone()).or_default().push(Appearance { field, types, guard, place });
                     }
                 }
                 Raw::Fragment { on, tests, below } => {
@@ -310,15 +317,15 @@ impl<'a> Selections<'a> {
     fn merge(
         &mut self,
         named: TypeId,
-        appearances: IndexMap<Name, Vec<Appearance>, FxBuildHasher>,
+        appearances: &IndexMap<Name, Vec<Appearance>, FxBuildHasher>,
         depth: usize,
         open: &mut Vec<Open>,
     ) -> Result<Vec<SelectedField>, PlanError> {
         let mut fields = Vec::new();
         for (key, list) in appearances {
-            for (types, chosen) in self.groups(&list) {
+            for (types, chosen) in self.groups(list) {
                 let members: Vec<&Appearance> = chosen.iter().filter_map(|index| list.get(*index)).collect();
-                if let Some(field) = self.merge_group((named, &key), types, &members, open, depth) {
+                if let Some(field) = self.merge_group((named, key), types, &members, open, depth) {
                     fields.push(field);
                 }
             }

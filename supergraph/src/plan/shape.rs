@@ -4,6 +4,7 @@
 //! answer: all objects at one path of the client's operation share it, whatever their concrete type. A fetch therefore finds its
 //! objects by layout, and no path is ever walked.
 
+use super::order::Order;
 use crate::ids::{ConditionId, EnumId, IdVec, LayoutId, ReadId, SlotId, TypeId};
 
 /// Rows, slots, and how they are read and written.
@@ -30,6 +31,8 @@ pub struct Layout {
     pub possible: TypeSet,
     /// What the client gets, in the operation's order.
     pub fields: Vec<OutputField>,
+    /// Types for which the operation has `fields` in another order; each type in one of them at most.
+    pub orders: Vec<Order>,
     /// Its objects have one parent each, even where entities are the same: what is fetched for them depends on a context above.
     pub has_one_parent: bool,
 }
