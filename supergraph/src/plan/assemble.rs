@@ -96,19 +96,6 @@ impl Conditions<'_> {
     }
 }
 
-/// For each layout whether some visit tells its objects' own types.
-pub(super) fn told(options: Options<'_>, draft: &Draft) -> Vec<bool> {
-    let mut told = vec![false; draft.layouts.len()];
-    for visit in &draft.visits {
-        let Some(fetch) = draft.fetches.get(visit.fetch) else { continue };
-        let is_telling = visit.ty.map_or(visit.typename, |ty| !options.is_interface_object(ty, fetch.subgraph));
-        if let Some(told) = told.get_mut(visit.layout) {
-            *told |= is_telling;
-        }
-    }
-    told
-}
-
 /// Makes the plan.
 pub(super) fn assemble(ready: &Ready<'_, '_>) -> Assembled {
     let mut conditions = Conditions { guards: &ready.selections.guards, list: IdVec::default(), known: FxHashMap::default() };

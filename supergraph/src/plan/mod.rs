@@ -175,7 +175,7 @@ fn run<T>(
     let mut draft = drafter.draft;
     conditions::hoist(&mut draft, &mut selections.guards);
     let groups = batch::batch(&mut draft);
-    let told = assemble::told(options, &draft);
+    let told = rows::told(options, &draft);
     let ready = Ready { operation, options, selections: &selections, contexts: &contexts, draft: &draft, groups: &groups, told };
     let assembled = assemble(&ready);
     if cfg!(debug_assertions) {
