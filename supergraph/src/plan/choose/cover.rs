@@ -104,7 +104,8 @@ impl Chooser<'_, '_> {
             let all = self.options.supergraph.all_subgraphs();
             let gives = |subgraph: &SubgraphId| self.options.resolved(class.example, *subgraph, &field.name).is_some();
             let giving: Vec<SubgraphId> = all.iter().filter(gives).collect();
-            if giving.len() > 1 {
+            // A door that gives it may not give what is below, or only what it provides.
+            if giving.len() > 1 || self.given_by_door(&search.doors, class, field) {
                 found.extend(giving);
             }
         }
