@@ -8,6 +8,7 @@ use std::{
 
 use apollo_compiler::{ExecutableDocument, response::JsonMap};
 use bytes::Bytes;
+use serde::de::IgnoredAny;
 use serde_json::Value as Json;
 use supergate::{
     exchange::{Exchange, Peer},
@@ -75,7 +76,7 @@ pub fn run(world: &World, mut say: impl FnMut(usize) -> Bytes) -> String {
     let mut count = 0;
     while let Some(id) = run.next_ready() {
         for outgoing in run.start(id) {
-            serde_json::from_slice::<Json>(&outgoing.body).expect("what is sent is JSON");
+            serde_json::from_slice::<IgnoredAny>(&outgoing.body).expect("what is sent is JSON");
             let reply = Ok(http::Response::new(say(count)));
             count += 1;
             run.receive(Incoming { id, targets: outgoing.targets, reply, time: started.elapsed() });
@@ -88,7 +89,9 @@ pub fn run(world: &World, mut say: impl FnMut(usize) -> Bytes) -> String {
 /// Panics where an answer is not one to the operation: other keys, values of another kind, null where it may not be, errors
 /// without a message or with a path that leads beyond a null.
 pub fn check(world: &World, text: &str) -> Json {
-    let answer: Json = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    serde_json::from_str::<IgnoredAny>(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    // JSON has numbers that this reader has not.
+    let Ok(answer) = serde_json::from_str::<Json>(text) else { return Json::Null };
     let shape = &world.prepared.plan.shape;
     if !answer["data"].is_null() {
         object(shape, LayoutId::new(0), &answer["data"]);

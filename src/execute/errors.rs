@@ -133,7 +133,10 @@ impl Service {
         };
         let mut extensions = self.extensions(SUBGRAPH_ERROR);
         if let Some(Json::Object(own)) = said("extensions") {
-            extensions.extend(own.iter().filter(|(key, _)| *key != "service").map(|(key, value)| (key.clone(), value.clone())));
+            // A code is a string, whatever a subgraph makes of it.
+            let is_kept = |key: &str, value: &Json| key != "service" && (key != "code" || value.is_string());
+            extensions
+                .extend(own.iter().filter(|(key, value)| is_kept(key, value)).map(|(key, value)| (key.clone(), value.clone())));
         }
         Failure { message, extensions, below: Vec::new(), is_silent: false }
     }
