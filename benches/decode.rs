@@ -85,7 +85,7 @@ fn add(shape: &mut Shape, fields: Vec<Shaped<'_>>) -> (LayoutId, ReadId) {
         let lists = u8::from(below.is_some());
         let value = below.map_or(OutputValue::Leaf(kind), |(layout, _)| OutputValue::Object(layout));
         let wrap = Wrap { lists, non_null: 0 };
-        shown.push(OutputField { key: key.into(), slot, types: None, condition: None, wrap, value });
+        shown.push(OutputField { key: key.into(), slot, types: None, condition: None, wrap, value, unreachable: None });
         let value = below.map_or(ReadValue::Leaf, |(_, read)| ReadValue::Object(read));
         read.push(ReadField { key: key.into(), slot, types: None, lists, value });
     }
@@ -96,6 +96,7 @@ fn add(shape: &mut Shape, fields: Vec<Shaped<'_>>) -> (LayoutId, ReadId) {
         possible: TypeSet::new(vec![TypeId::new(0)]),
         fields: shown,
         orders: Vec::new(),
+        is_untold: false,
         has_one_parent: false,
     };
     let layout = shape.layouts.push(layout);

@@ -150,6 +150,8 @@ kinds! {
     SupergraphUnavailable "SUPERGRAPH_UNAVAILABLE" SERVICE_UNAVAILABLE Internal "The graph is not available yet: no schema could be composed."
     /// Planning ended without a plan.
     PlanningFailed "PLANNING_FAILED" INTERNAL_SERVER_ERROR Internal "The operation could not be planned."
+    /// A field that no subgraph gives where it is selected, by the supergraph itself.
+    FieldUnreachable "FIELD_UNREACHABLE" INTERNAL_SERVER_ERROR Internal "No subgraph can be asked for this field here."
     /// Could not connect, or the connection broke before an answer.
     UpstreamUnreachable "UPSTREAM_UNREACHABLE" BAD_GATEWAY Upstream "The upstream service could not be reached."
     /// An answer that is not HTTP, or not what was asked for.

@@ -30,6 +30,9 @@ const SUBGRAPH_ERROR: &str = "SUBGRAPH_ERROR";
 /// The code of values that the schema does not allow where they stand.
 const INVALID_VALUE: &str = "SUBGRAPH_INVALID_VALUE";
 
+/// The kind of errors about fields that no subgraph can be asked for.
+const UNREACHABLE: ErrorKind = ErrorKind::FieldUnreachable;
+
 /// The kind of errors about fields that whoever asks must not see.
 pub const UNAUTHORIZED: ErrorKind = ErrorKind::UnauthorizedField;
 
@@ -149,7 +152,27 @@ pub fn invalid_value() -> Map<String, Json> {
 
 /// The `extensions` of an error about a field that whoever asks must not see.
 pub fn unauthorized() -> Map<String, Json> {
-    Map::from_iter([("code".to_owned(), UNAUTHORIZED.code().into())])
+    extensions_of(UNAUTHORIZED)
+}
+
+/// Message and `extensions` of an error about a field that no subgraph can be asked for.
+pub fn unreachable(coordinate: &str) -> (String, Map<String, Json>) {
+    let message = format!(
+        "No subgraph can be asked for `{coordinate}` here: what leads to it (a key, required fields, a context) cannot be had. Give \
+         its type a key that can be resolved there, or let a subgraph that is asked anyway share the field."
+    );
+    (message, extensions_of(UNREACHABLE))
+}
+
+/// The same about an object whose type no subgraph tells.
+pub fn untold() -> (String, Map<String, Json>) {
+    let message = "No subgraph can be asked for the type of this object: give the interface a key in a subgraph that has its \
+                   implementations.";
+    (message.to_owned(), extensions_of(UNREACHABLE))
+}
+
+fn extensions_of(kind: ErrorKind) -> Map<String, Json> {
+    Map::from_iter([("code".to_owned(), kind.code().into())])
 }
 
 /// The path of a reported error.

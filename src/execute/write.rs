@@ -11,12 +11,14 @@
 use rustc_hash::FxHashMap;
 use supergraph::{
     ids::{Id, LayoutId, SlotId},
-    plan::shape::{Layout, OutputField, OutputValue, Shape},
+    plan::shape::{Layout, OutputField, OutputValue, Shape, Unreachable},
 };
 
 use super::{
     decode::applies,
-    errors::{Failures, MAX_ERRORS, MAX_REPORTS_PER_FAILURE, Step, UNAUTHORIZED, invalid_value, unauthorized},
+    errors::{
+        Failures, MAX_ERRORS, MAX_REPORTS_PER_FAILURE, Step, UNAUTHORIZED, invalid_value, unauthorized, unreachable, untold,
+    },
     leaf,
     prepared::Prepared,
     store::{FailureId, ListId, Object, ObjectId, Place, Store, Value},
@@ -74,6 +76,7 @@ pub fn write(input: Input<'_>) -> Result<Answer, TooLarge> {
         count: 0,
         reports: vec![0; input.failures.len()],
         denials: FxHashMap::default(),
+        unreachable: FxHashMap::default(),
     };
     for failure in input.loose {
         writer.report(*failure, false);
@@ -126,6 +129,8 @@ struct Writer<'a> {
     reports: Vec<u16>,
     /// How often each denied field was reported.
     denials: FxHashMap<(LayoutId, SlotId), u16>,
+    /// How often each field that nobody can be asked for was reported, by its coordinate.
+    unreachable: FxHashMap<&'a str, u16>,
 }
 
 impl<'a> Writer<'a> {
@@ -202,6 +207,10 @@ impl<'a> Writer<'a> {
         });
         match failed {
             Some(failure) => self.report(failure, true),
+            None if layout.is_untold => {
+                let (message, extensions) = untold();
+                self.error(&message, Some(&[]), &extensions);
+            }
             None => return self.invalid("The type of an object is not known."),
         }
         Stop::Null
@@ -225,9 +234,33 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         self.path.push(PathStep::Key(&field.key));
-        let written = self.position(field, 0, place);
+        let written = match &field.unreachable {
+            Some(what) if value == Value::Absent && is_of(what, object) => self.unreachable(field, what),
+            _ => self.position(field, 0, place),
+        };
         self.path.pop();
         written
+    }
+
+    /// Writes null where no subgraph could be asked for a value.
+    #[cold]
+    fn unreachable(&mut self, field: &'a OutputField, what: &'a Unreachable) -> Result<(), Stop> {
+        let reports = self.unreachable.entry(&what.coordinate).or_default();
+        *reports = reports.saturating_add(1);
+        if *reports <= MAX_REPORTS_PER_FAILURE {
+            let (message, extensions) = unreachable(&what.coordinate);
+            self.error(&message, Some(&[]), &extensions);
+        }
+        self.null(field)
+    }
+
+    /// Writes null as the value of a field, if it may be null.
+    fn null(&mut self, field: &OutputField) -> Result<(), Stop> {
+        if field.wrap.non_null & 1 == 1 {
+            return Err(Stop::Null);
+        }
+        self.out.extend_from_slice(b"null");
+        Ok(())
     }
 
     /// Writes null where whoever asks must not see a value.
@@ -244,11 +277,7 @@ impl<'a> Writer<'a> {
             }
             self.path.pop();
         }
-        if field.wrap.non_null & 1 == 1 {
-            return Err(Stop::Null);
-        }
-        self.out.extend_from_slice(b"null");
-        Ok(())
+        self.null(field)
     }
 
     /// Writes the value at a place, under `level` lists of its field; null stays here when it may.
@@ -364,6 +393,11 @@ impl<'a> Writer<'a> {
         append(&mut self.errors, extensions);
         self.errors.push(b'}');
     }
+}
+
+/// Whether an object is of those of which the field cannot be had.
+fn is_of(what: &Unreachable, object: &Object) -> bool {
+    object.concrete.map_or(what.is_certain, |concrete| what.types.contains(concrete))
 }
 
 /// Appends a value as JSON.

@@ -69,6 +69,9 @@ impl Default for InMemoryConfig {
 /// Planner runs at one time.
 const MAX_RUNS: usize = 4;
 
+/// Fields of one operation that nobody can be asked for, as far as they are logged.
+const MAX_TOLD: usize = 10;
+
 /// What a plan depends on besides the supergraph.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
@@ -154,6 +157,10 @@ impl Planner {
             PlanError::InvalidFetch { .. } => Error::bug(error.to_string()),
             _ => Error::new(ErrorKind::PlanningFailed, error.to_string()),
         })?;
+        for (_, field, what) in plan.shape.unreachable().take(MAX_TOLD) {
+            let operation = operation.name.as_deref().unwrap_or_default();
+            tracing::warn!(operation, key = &*field.key, field = &*what.coordinate, "no subgraph can be asked for a field");
+        }
         let part = |part| introspection::Prepared::new(&self.supergraph.client, part);
         let introspection = plan.introspection.as_ref().map(part).transpose()?;
         let denied = if options.denied.is_empty() { Vec::new() } else { authz::denied_in(&plan.shape) };

@@ -3,6 +3,7 @@
 //! answer, `<operation>.variables.json` the variables. `reference` computes the reference operation's answer from the data.
 
 mod reference;
+mod unreachable;
 mod wrong_answers;
 
 use std::path::{Path, PathBuf};

@@ -49,7 +49,7 @@ pub fn required() -> Wrap {
 }
 
 pub fn output(key: &str, at: usize, wrap: Wrap, value: OutputValue) -> OutputField {
-    OutputField { key: key.into(), slot: slot(at), types: None, condition: None, wrap, value }
+    OutputField { key: key.into(), slot: slot(at), types: None, condition: None, wrap, value, unreachable: None }
 }
 
 pub fn leaf(key: &str, at: usize, wrap: Wrap, kind: LeafKind) -> OutputField {
@@ -69,6 +69,7 @@ pub fn row(of: usize, fields: Vec<OutputField>) -> Layout {
         possible: TypeSet::new(vec![type_id(of)]),
         fields,
         orders: Vec::new(),
+        is_untold: false,
         has_one_parent: false,
     }
 }

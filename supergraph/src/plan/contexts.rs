@@ -77,7 +77,7 @@ impl Contexts {
     /// Finds what an operation reads from contexts.
     ///
     /// # Errors
-    /// A field that no subgraph resolves without a context is selected where no context is set.
+    /// What sets a context is too large.
     pub fn find(selections: &mut Selections<'_>, options: &Options<'_>, operation: &Operation) -> Result<Self, PlanError> {
         if selections.supergraph.contexts.is_empty() {
             return Ok(Self::default());
@@ -164,10 +164,7 @@ impl Finder<'_, '_> {
             let fields = selections.set(set).fields.iter().filter(applies);
             let selected: Vec<Name> = fields.map(|field| field.name.clone()).collect();
             for name in self.with_required(object, &selected) {
-                let is_found = self.field(selections, (set, object), &name)?;
-                if !is_found && selected.contains(&name) {
-                    return Err(PlanError::Context(name.as_str().into()));
-                }
+                self.field(selections, (set, object), &name)?;
             }
         }
         Ok(())
@@ -191,28 +188,24 @@ impl Finder<'_, '_> {
         found
     }
 
-    /// The uses of one field; false if it needs a context wherever it is resolved, and none is set.
-    fn field(&mut self, selections: &mut Selections<'_>, (set, object): (SetId, TypeId), name: &Name) -> Result<bool, PlanError> {
-        let (mut is_contextual, mut is_found) = (false, false);
+    /// The uses of one field. Where nothing above sets its context a subgraph does not have it.
+    fn field(&mut self, selections: &mut Selections<'_>, (set, object): (SetId, TypeId), name: &Name) -> Result<(), PlanError> {
         for subgraph in self.options.supergraph.all_subgraphs().iter() {
             let Some(at) = self.options.resolved(object, subgraph, name) else { continue };
             if at.context_arguments.is_empty() {
-                is_found = true;
                 continue;
             }
-            is_contextual = true;
             let mut arguments = Vec::new();
             for argument in &at.context_arguments {
                 let Some(id) = self.use_of(selections, set, argument)? else { break };
                 arguments.push((argument.name.clone(), id));
             }
             if arguments.len() == at.context_arguments.len() {
-                is_found = true;
                 let field = ContextField { name: name.clone(), subgraph, arguments };
                 self.found.fields.entry((set, object)).or_default().push(field);
             }
         }
-        Ok(is_found || !is_contextual)
+        Ok(())
     }
 
     /// The use of an argument in a selection set; `None` if nothing above sets its context.

@@ -7,6 +7,7 @@ use super::arrivals::ArrivalDraft;
 use super::assemble::{Assembled, Explained, ExplainedBatch, Ready, covers};
 use super::document::Rename;
 use super::options::Naming;
+use super::shape::{Layout, OutputField, PathElement, Shape, Unreachable};
 use super::{Condition, Fetch, OperationKind, RepresentationField, RepresentationValue};
 use crate::ids::{Id, TypeId};
 use serde_json::{Value, json};
@@ -41,7 +42,23 @@ pub(super) fn plan(ready: &Ready<'_, '_>, assembled: &Assembled) -> Value {
     if let (Some(node), Some(plan)) = (node, plan.as_object_mut()) {
         plan.insert("node".to_owned(), node);
     }
+    if let Some(plan) = plan.as_object_mut() {
+        insert(plan, "unreachable", unreachable(&assembled.plan.shape));
+    }
     plan
+}
+
+/// Fields that are answered with an error, since nobody can be asked for them.
+fn unreachable(shape: &Shape) -> Vec<Value> {
+    let step = |step: &PathElement| match step {
+        PathElement::Field(key) => key.to_string(),
+        PathElement::Items => "@".to_owned(),
+    };
+    let field = |(layout, field, what): (&Layout, &OutputField, &Unreachable)| {
+        let path: Vec<String> = layout.path.iter().map(step).chain([field.key.to_string()]).collect();
+        json!({ "path": path, "field": what.coordinate })
+    };
+    shape.unreachable().map(field).collect()
 }
 
 fn several(kind: &str, mut nodes: Vec<Value>) -> Option<Value> {

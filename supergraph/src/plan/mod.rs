@@ -29,6 +29,7 @@ mod rows;
 mod selections;
 pub mod shape;
 mod stages;
+mod unreachable;
 
 use crate::ids::{ConditionId, FetchId, IdVec, LabelId, LayoutId, ReadId, RequirementId, SlotId, SubgraphId};
 use crate::model::Supergraph;
@@ -63,8 +64,6 @@ pub enum PlanError {
     TooDeep,
     /// The operation has too many fields once its fragments are spread.
     TooLarge,
-    /// A field with arguments from a context (`@fromContext`) is selected where nothing above it sets the context.
-    Context(Box<str>),
     /// A bug: a document that its subgraph would refuse. Looked for in debug builds only.
     InvalidFetch {
         /// The subgraph.
@@ -80,9 +79,6 @@ impl std::fmt::Display for PlanError {
             Self::NoRoot => "the schema does not support this kind of operation",
             Self::TooDeep => "the operation is nested too deep to be planned",
             Self::TooLarge => "the operation selects too many fields to be planned",
-            Self::Context(field) => {
-                return write!(formatter, "the field {field} takes arguments from a context that nothing above it sets");
-            }
             Self::InvalidFetch { subgraph, message } => {
                 return write!(formatter, "the planner made a document that {subgraph} refuses: {message}");
             }

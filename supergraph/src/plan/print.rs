@@ -11,6 +11,10 @@ pub(super) fn text(plan: &Value) -> String {
     if let Some(node) = plan.get("node") {
         print(node, 1, &mut text);
     }
+    for field in plan.get("unreachable").and_then(Value::as_array).into_iter().flatten() {
+        let name = field.get("field").and_then(Value::as_str).unwrap_or_default();
+        let _ = writeln!(text, "  Unreachable(path: \"{}\", field: \"{name}\")", path(field.get("path")));
+    }
     text.push_str("}\n");
     text
 }

@@ -6,6 +6,7 @@ use super::assemble::{Conditions, Ready, empty_shape};
 use super::fetches::{Draft, LayoutDraft, SlotDraft};
 use super::options::Options;
 use super::shape::{Layout, LeafKind, OutputField, OutputValue, PathElement, Shape, TypeSet, Wrap};
+use super::unreachable::Given;
 use super::{Introspection, introspect};
 use crate::ids::{EnumId, Id, LayoutId, SlotId, TypeId};
 use crate::model::TypeKind;
@@ -15,13 +16,14 @@ use rustc_hash::FxHashMap;
 /// Layouts of a draft, in its order.
 pub(super) fn layouts(ready: &Ready<'_, '_>, conditions: &mut Conditions<'_>) -> Shape {
     let under_contexts = ready.layouts_under_contexts();
-    let mut rows = Rows { ready, conditions, shape: empty_shape(), enums: FxHashMap::default() };
+    let given = Given::new(ready.options, ready.draft);
+    let mut rows = Rows { ready, conditions, given, shape: empty_shape(), enums: FxHashMap::default() };
     for (index, draft) in ready.draft.layouts.iter().enumerate() {
         let fields = draft
             .slots
             .iter()
             .enumerate()
-            .filter_map(|(slot, slot_draft)| rows.output(draft, SlotId::new(slot), slot_draft))
+            .filter_map(|(slot, slot_draft)| rows.output((index, draft), slot, slot_draft))
             .collect();
         let mut types = draft.types.iter();
         let object_type = types.next().filter(|_| types.next().is_none());
@@ -34,6 +36,7 @@ pub(super) fn layouts(ready: &Ready<'_, '_>, conditions: &mut Conditions<'_>) ->
             fields,
             // The client's slots come first, in the order of its fields, and each of them is written.
             orders: draft.set.map(|set| ready.selections.set(set).orders.clone()).unwrap_or_default(),
+            is_untold: object_type.is_none() && ready.told.get(index) == Some(&false),
             has_one_parent: under_contexts.contains(&index),
         };
         rows.shape.layouts.push(layout);
@@ -45,6 +48,7 @@ pub(super) fn layouts(ready: &Ready<'_, '_>, conditions: &mut Conditions<'_>) ->
 struct Rows<'r, 'a, 'c, 'g> {
     ready: &'r Ready<'r, 'a>,
     conditions: &'c mut Conditions<'g>,
+    given: Given,
     shape: Shape,
     /// Enum types that the shape has already.
     enums: FxHashMap<TypeId, EnumId>,
@@ -52,7 +56,7 @@ struct Rows<'r, 'a, 'c, 'g> {
 
 impl Rows<'_, '_, '_, '_> {
     /// A client field as it is written.
-    fn output(&mut self, layout: &LayoutDraft, slot: SlotId, draft: &SlotDraft) -> Option<OutputField> {
+    fn output(&mut self, (index, layout): (usize, &LayoutDraft), slot: usize, draft: &SlotDraft) -> Option<OutputField> {
         let field = self.ready.selections.field(layout.set?, draft.client?)?;
         let value = if let Some(denied) = &field.denied {
             let path = |path: &Vec<Name>| path.iter().map(|key| key.as_str().into()).collect();
@@ -69,7 +73,9 @@ impl Rows<'_, '_, '_, '_> {
         };
         let types = (draft.types != layout.types).then(|| draft.types.clone());
         let condition = self.conditions.get(field.guard);
-        Some(OutputField { key: field.key.as_str().into(), slot, types, condition, wrap: field.wrap, value })
+        let unreachable = self.given.lacks(self.ready, (index, slot), draft).map(Box::new);
+        let (key, slot) = (field.key.as_str().into(), SlotId::new(slot));
+        Some(OutputField { key, slot, types, condition, wrap: field.wrap, value, unreachable })
     }
 
     /// What JSON a leaf of this type may be.

@@ -18,6 +18,21 @@ pub struct Shape {
     pub enums: IdVec<EnumId, Vec<Box<str>>>,
 }
 
+impl Shape {
+    /// The fields that nobody can be asked for, each with the layout that it stands in.
+    pub fn unreachable(&self) -> impl Iterator<Item = (&Layout, &OutputField, &Unreachable)> {
+        let fields = self.layouts.iter().flat_map(|(_, layout)| layout.fields.iter().map(move |field| (layout, field)));
+        let certain = |(layout, field)| Some((layout, field, OutputField::lacking(field)?));
+        fields.filter_map(certain)
+    }
+}
+
+impl OutputField {
+    fn lacking(&self) -> Option<&Unreachable> {
+        self.unreachable.as_deref().filter(|what| what.is_certain)
+    }
+}
+
 /// The row layout of one selection set.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -33,6 +48,8 @@ pub struct Layout {
     pub fields: Vec<OutputField>,
     /// Types for which the operation has `fields` in another order; each type in one of them at most.
     pub orders: Vec<Order>,
+    /// Nobody tells the types of its objects, where there are several.
+    pub is_untold: bool,
     /// Its objects have one parent each, even where entities are the same: what is fetched for them depends on a context above.
     pub has_one_parent: bool,
 }
@@ -61,6 +78,19 @@ pub struct OutputField {
     pub wrap: Wrap,
     /// What is written.
     pub value: OutputValue,
+    /// What of it nobody can be asked for; looked at when its value is missing.
+    pub unreachable: Option<Box<Unreachable>>,
+}
+
+/// Objects of which a field cannot be had: no subgraph that has it can be reached from where they stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreachable {
+    /// Their types.
+    pub types: TypeSet,
+    /// Whether the subgraphs that they come from have such objects. Others are the subgraphs' mistake.
+    pub is_certain: bool,
+    /// Type and name of the field.
+    pub coordinate: Box<str>,
 }
 
 /// What an output field holds inside its lists.
