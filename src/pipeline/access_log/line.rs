@@ -60,7 +60,7 @@ impl Object {
         self.key(key);
         decimal(&mut self.0, value.as_secs());
         self.0.push(b'.');
-        padded(&mut self.0, value.subsec_micros(), 6);
+        padded::<6>(&mut self.0, value.subsec_micros());
     }
 
     /// The whole line.
@@ -121,36 +121,49 @@ pub fn text(exchange: &Exchange, outcome: Outcome, now: SystemTime) -> Vec<u8> {
 /// `2026-11-21T12:30:00.123456Z`
 fn timestamp(out: &mut Vec<u8>, now: SystemTime) {
     let now = OffsetDateTime::from(now);
-    padded(out, now.year().unsigned_abs(), 4);
+    padded::<4>(out, now.year().unsigned_abs());
     out.push(b'-');
-    padded(out, u32::from(u8::from(now.month())), 2);
+    padded::<2>(out, u32::from(u8::from(now.month())));
     out.push(b'-');
-    padded(out, u32::from(now.day()), 2);
+    padded::<2>(out, u32::from(now.day()));
     out.push(b'T');
     clock(out, now);
     out.push(b'.');
-    padded(out, now.microsecond(), 6);
+    padded::<6>(out, now.microsecond());
     out.push(b'Z');
 }
 
 /// `12:30:00`
 fn clock(out: &mut Vec<u8>, now: OffsetDateTime) {
-    padded(out, u32::from(now.hour()), 2);
+    padded::<2>(out, u32::from(now.hour()));
     out.push(b':');
-    padded(out, u32::from(now.minute()), 2);
+    padded::<2>(out, u32::from(now.minute()));
     out.push(b':');
-    padded(out, u32::from(now.second()), 2);
+    padded::<2>(out, u32::from(now.second()));
 }
 
-/// A number with leading zeros, in `width` digits; more are cut off.
-fn padded(out: &mut Vec<u8>, value: u32, width: u32) {
-    out.extend((0..width).rev().map(|place| b'0' + (value / 10_u32.pow(place) % 10) as u8));
+/// A number with leading zeros, in `WIDTH` digits; more are cut off.
+fn padded<const WIDTH: usize>(out: &mut Vec<u8>, mut value: u32) {
+    let mut digits = [b'0'; WIDTH];
+    for digit in digits.iter_mut().rev() {
+        *digit += (value % 10) as u8;
+        value /= 10;
+    }
+    out.extend_from_slice(&digits);
 }
 
 /// A number without leading zeros.
-fn decimal(out: &mut Vec<u8>, value: u64) {
-    let digits = value.checked_ilog10().unwrap_or(0);
-    out.extend((0..=digits).rev().map(|place| b'0' + (value / 10_u64.pow(place) % 10) as u8));
+fn decimal(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [b'0'; 20];
+    let mut first = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit += (value % 10) as u8;
+        (value, first) = (value / 10, first - 1);
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(first..).unwrap_or_default());
 }
 
 #[cfg(test)]

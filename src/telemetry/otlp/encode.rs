@@ -182,6 +182,11 @@ fn time(out: &mut Vec<u8>, field: u32) {
 }
 
 fn attribute(out: &mut Vec<u8>, field: u32, key: &str, value: Value<'_>) {
+    if let Value::Text(text) = value
+        && short_text(out, field, key, text)
+    {
+        return;
+    }
     let size = match value {
         Value::Text(text) => field_size(shortened(text).len()),
         Value::Number(number) => 1 + varint_size(number as usize),
@@ -197,6 +202,21 @@ fn attribute(out: &mut Vec<u8>, field: u32, key: &str, value: Value<'_>) {
         Value::Bool(is) => number(out, 2, u64::from(is)),
         Value::Number(value) => number(out, 3, value as u64),
     }
+}
+
+/// A fact whose every size takes one byte, as nearly all do; whether it is one.
+fn short_text(out: &mut Vec<u8>, field: u32, key: &str, text: &str) -> bool {
+    let (key_size, text_size) = (key.len(), text.len());
+    let size = key_size + text_size + 6;
+    let is_short = size < 0x80 && field < 0x10;
+    if is_short {
+        let tag_of = |field: u32| (field << 3) as u8 | BYTES;
+        out.extend_from_slice(&[tag_of(field), size as u8, tag_of(1), key_size as u8]);
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(&[tag_of(2), text_size as u8 + 2, tag_of(1), text_size as u8]);
+        out.extend_from_slice(text.as_bytes());
+    }
+    is_short
 }
 
 /// Text whose length is known only once it is written: two bytes are kept for it.
@@ -246,6 +266,7 @@ mod tests {
         first.name(format_args!("second"));
         first.state("vendor=1");
         first.set("text", long.as_str());
+        first.set("short", "é");
         first.set("number", 200_i64);
         first.set("negative", -3_i64);
         first.set("yes", true);
@@ -275,6 +296,7 @@ mod tests {
         assert_eq!((first.kind, first.trace_state.as_str(), first.flags), (2, "vendor=1", 1));
         let facts = &first.attributes;
         assert_eq!(value(facts, "text"), Some(Any::StringValue("é".repeat(LONGEST_TEXT / 2))));
+        assert_eq!(value(facts, "short"), Some(Any::StringValue("é".to_owned())));
         assert_eq!(value(facts, "number"), Some(Any::IntValue(200)));
         assert_eq!(value(facts, "negative"), Some(Any::IntValue(-3)));
         assert_eq!(value(facts, "yes"), Some(Any::BoolValue(true)));
