@@ -181,7 +181,7 @@ impl Exchange {
             certificate: self.certificate.clone(),
             upload: self.upload.clone(),
             upstream: None,
-            span: self.span.as_ref().map(RequestSpan::child),
+            span: self.span.as_ref().map(|span| span.child(Instant::now())),
             upgrade: None,
             headers: self.headers.clone(),
             uri: self.uri.clone(),
@@ -203,7 +203,7 @@ impl Exchange {
             }
         }
         if let Some(mut span) = part.span {
-            span.name(format_args!("operation"));
+            span.name(&["operation"]);
         }
         self.upstream_time = self.upstream_time.max(part.upstream_time);
         match (&mut self.operation, part.operation) {

@@ -186,9 +186,9 @@ pub async fn send<'a>(
     uploads: Option<&Uploads>,
 ) -> Incoming<'a> {
     let started = Instant::now();
-    let mut span = exchange.span.as_ref().map(|span| {
-        let mut span = span.call();
-        span.name(format_args!("fetch {}", subgraph.name));
+    let span = exchange.span.as_ref().map(|span| {
+        let mut span = span.call(started);
+        span.name(&["fetch", &subgraph.name]);
         span.set("subgraph.name", &*subgraph.name);
         span
     });
@@ -204,10 +204,14 @@ pub async fn send<'a>(
         }
         Err(error) => Err(error),
     };
-    if let (Some(span), Err(error)) = (&mut span, &reply) {
-        span.fail(error.kind.code());
+    let ended = Instant::now();
+    if let Some(mut span) = span {
+        if let Err(error) = &reply {
+            span.fail(error.kind.code());
+        }
+        span.end(ended);
     }
-    Incoming { id, targets, reply, time: started.elapsed() }
+    Incoming { id, targets, reply, time: ended - started }
 }
 
 /// The HTTP request of a fetch.

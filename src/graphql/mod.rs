@@ -43,7 +43,6 @@ use crate::{
     error::{Error, ErrorKind},
     exchange::{Exchange, OperationFacts, Planning},
     execute::{self, Subgraph, errors::Service, types::TypeNames, uploads::Uploads},
-    telemetry::traces::RequestSpan,
 };
 use deduplicate::{Deduplicate, Key};
 use demand_control::DemandControl;
@@ -314,10 +313,10 @@ impl Engine {
         denied: Vec<RequirementId>,
     ) -> Result<Arc<plans::Ready>, Error> {
         let started = Instant::now();
-        let span = exchange.span.as_ref().map(RequestSpan::child);
+        let span = exchange.span.as_ref().map(|span| span.child(started));
         let planned = self.plans.get(operation, denied, &exchange.id).await;
         if let Some(mut span) = span {
-            span.name(format_args!("plan"));
+            span.name(&["plan"]);
             match &planned {
                 Ok((_, is_cached)) => span.set("plan.cached", *is_cached),
                 Err(error) => span.fail(error.kind.code()),

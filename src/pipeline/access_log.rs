@@ -8,7 +8,7 @@
 mod line;
 mod writer;
 
-use std::{io, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{io, path::PathBuf, sync::Arc, time::Instant};
 
 use http::{HeaderName, StatusCode, Version};
 use schemars::JsonSchema;
@@ -77,15 +77,15 @@ impl AccessLog {
     }
 
     /// Logs an exchange that has ended.
-    pub fn write(&self, exchange: &Exchange, outcome: Outcome) {
-        let now = SystemTime::now();
+    pub fn write(&self, exchange: &Exchange, outcome: Outcome, ended: Instant) {
         let line = match self.form {
-            Form::Json => self.json(exchange, outcome, now),
-            Form::Text => line::text(exchange, outcome, now),
+            Form::Json => self.json(exchange, outcome, ended),
+            Form::Text => line::text(exchange, outcome, ended),
         };
         if !self.writer.append(&line) {
             self.metrics.dropped_log_line();
         }
+        line::reuse(line);
     }
 
     /// Opens the file anew, after whatever was logged so far.
@@ -98,15 +98,15 @@ impl AccessLog {
         self.writer.flush();
     }
 
-    fn json(&self, exchange: &Exchange, outcome: Outcome, now: SystemTime) -> Vec<u8> {
-        let mut line = Object::new(now);
+    fn json(&self, exchange: &Exchange, outcome: Outcome, ended: Instant) -> Vec<u8> {
+        let mut line = Object::new(line::time_of_day(ended));
         line.text("request_id", &exchange.id);
-        line.plain("client_ip", exchange.client_ip);
+        line.address("client_ip", exchange.client_ip);
         line.text("method", exchange.method.as_str());
         line.text("path", exchange.uri.path());
         line.text("protocol", protocol(exchange.version));
         line.number("status", u64::from(outcome.status.as_u16()));
-        line.seconds("duration", exchange.started.elapsed());
+        line.seconds("duration", ended - exchange.started);
         line.text("route", &exchange.route);
         line.maybe("upstream", exchange.upstream.as_deref());
         line.seconds("upstream_duration", exchange.upstream_time);
@@ -120,7 +120,9 @@ impl AccessLog {
                 line.number("operation_cost", cost.estimated);
             }
         }
-        line.maybe("trace_id", exchange.span.as_ref().map(|span| span.trace_id()).as_deref());
+        if let Some(span) = &exchange.span {
+            line.plain("trace_id", &span.trace_id());
+        }
         for name in &self.headers {
             let value = exchange.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
             line.maybe(name.as_str(), value.as_deref());
@@ -184,7 +186,7 @@ mod tests {
         let log = AccessLog::open(&config, Metrics::new()).unwrap();
         let mut exchange = exchange("/a%22b?token=secret");
         exchange.headers.insert(user_agent, http::HeaderValue::from_bytes(b"\"\\\x09\xff \xe2\x82\xac").unwrap());
-        log.write(&exchange, Outcome { status: StatusCode::OK, error: None });
+        log.write(&exchange, Outcome { status: StatusCode::OK, error: None }, Instant::now());
         let lines = lines_after(log, &path, 1);
         assert!(lines[0].bytes().all(|byte| (0x20..0x7f).contains(&byte)));
         assert!(!lines[0].contains("secret"));
@@ -202,7 +204,7 @@ mod tests {
         let path = scratch("flushed.log");
         let log = AccessLog::open(&AccessLogConfig { path: path.clone(), ..AccessLogConfig::default() }, Metrics::new()).unwrap();
         for _ in 0..50 {
-            log.write(&exchange("/"), Outcome { status: StatusCode::OK, error: None });
+            log.write(&exchange("/"), Outcome { status: StatusCode::OK, error: None }, Instant::now());
         }
         log.flush();
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 50);
@@ -215,12 +217,12 @@ mod tests {
         let log = AccessLog::open(&config, Metrics::new()).unwrap();
         let outcome = Outcome { status: StatusCode::BAD_GATEWAY, error: Some(ErrorKind::UpstreamUnreachable) };
         for _ in 0..100 {
-            log.write(&exchange("/before"), outcome);
+            log.write(&exchange("/before"), outcome, Instant::now());
         }
         std::fs::rename(&path, &moved).unwrap();
         log.reopen();
         for _ in 0..100 {
-            log.write(&exchange("/after"), outcome);
+            log.write(&exchange("/after"), outcome, Instant::now());
         }
         let after = lines_after(log, &path, 100);
         let before = std::fs::read_to_string(&moved).unwrap();

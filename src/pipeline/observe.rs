@@ -3,7 +3,7 @@
 //! Counted when the response's head is there; logged, and the span ended, when its body has ended. A client that leaves earlier is
 //! counted and logged as well, with nginx's status 499. Relied on by `pipeline::handle`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use http::StatusCode;
 
@@ -41,7 +41,7 @@ pub struct Observed {
 impl Observer {
     /// Begins to observe an exchange; starts its span.
     pub fn begin(self: &Arc<Self>, mut exchange: Exchange) -> Observed {
-        exchange.span = self.tracer.as_ref().map(|tracer| tracer.start(&exchange.headers));
+        exchange.span = self.tracer.as_ref().map(|tracer| tracer.start(&exchange.headers, exchange.started));
         Observed { exchange, observer: self.clone(), outcome: None, _active: self.metrics.request() }
     }
 }
@@ -90,8 +90,12 @@ impl Drop for Observed {
         if self.outcome.is_none() {
             self.answered(client_left(), None);
         }
+        let ended = Instant::now();
         if let (Some(log), Some(outcome)) = (&self.observer.access_log, self.outcome) {
-            log.write(&self.exchange, outcome);
+            log.write(&self.exchange, outcome, ended);
+        }
+        if let Some(span) = self.exchange.span.take() {
+            span.end(ended);
         }
     }
 }
@@ -106,8 +110,8 @@ fn describe(span: &mut RequestSpan, exchange: &Exchange, status: StatusCode, err
     let (method, route) = (exchange.method.as_str(), &*exchange.route);
     let status_code = i64::from(status.as_u16());
     match exchange.operation.as_ref().map(|operation| (operation.kind, operation.name.as_deref())) {
-        Some((kind, Some(name))) => span.name(format_args!("{method} {route} {kind} {name}")),
-        _ => span.name(format_args!("{method} {route}")),
+        Some((kind, Some(name))) => span.name(&[method, route, kind, name]),
+        _ => span.name(&[method, route]),
     }
     span.set("http.request.method", method);
     span.set("http.method", method);

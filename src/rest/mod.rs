@@ -50,15 +50,17 @@ impl Proxy {
         if let Some(mirror) = &self.mirror {
             request = mirror.copy(exchange, request).await?;
         }
-        let mut span = exchange.span.as_ref().map(RequestSpan::call);
+        let started = Instant::now();
+        let span = exchange.span.as_ref().map(|span| span.call(started));
         let is_idempotent = exchange.method.is_idempotent() && exchange.method != Method::TRACE;
         let (deadline, upload) = (exchange.deadline, exchange.upload.clone());
         let call = Call { request, deadline, upload, is_idempotent, trace: span.as_ref().map(RequestSpan::context) };
-        let started = Instant::now();
         let result = upstream.call(exchange, call).await;
-        exchange.upstream_time = started.elapsed();
-        if let Some(span) = &mut span {
-            describe(span, upstream, &result);
+        let ended = Instant::now();
+        exchange.upstream_time = ended - started;
+        if let Some(mut span) = span {
+            describe(&mut span, upstream, &result);
+            span.end(ended);
         }
         let mut response = result?;
         upstream.apply_to_response(response.headers_mut());
@@ -85,7 +87,7 @@ fn switch(exchange: &mut Exchange, response: &mut Response<Body>) -> Result<(), 
 
 /// What the span of a call says.
 fn describe(span: &mut RequestSpan, upstream: &Upstream, result: &Result<Response<Body>, Error>) {
-    span.name(format_args!("upstream {}", upstream.name()));
+    span.name(&["upstream", upstream.name()]);
     match result {
         Ok(response) => span.set("http.response.status_code", i64::from(response.status().as_u16())),
         Err(error) => span.fail(error.kind.code()),

@@ -4,9 +4,10 @@
 //! and nothing is looked up until it ends. Spec: <https://www.w3.org/TR/trace-context/>
 
 use std::{
-    fmt,
+    cell::Cell,
     hash::{BuildHasher as _, Hasher as _, RandomState},
     sync::Arc,
+    time::Instant,
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -49,18 +50,18 @@ impl Tracer {
         if !config.otlp.enabled {
             return Ok(None);
         }
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue::new(&config.otlp));
         let exporter = Exporter::start(&config.otlp, queue.clone())?;
         Ok(Some(Self { sampler: config.sampler, queue, exporter }))
     }
 
-    /// Starts the span of an exchange, as a child of the span that the request's headers name.
-    pub fn start(&self, headers: &HeaderMap) -> RequestSpan {
+    /// Starts the span of an exchange that began at `started`, as a child of the span that the request's headers name.
+    pub fn start(&self, headers: &HeaderMap, started: Instant) -> RequestSpan {
         let context = match TraceContext::of(headers) {
             Some(caller) => caller,
             None => TraceContext::root(self.sampler),
         };
-        RequestSpan::under(&context, Kind::Server, &self.queue)
+        RequestSpan::under(&context, Kind::Server, &self.queue, started)
     }
 
     /// Exports what is left; gives up after five seconds.
@@ -157,12 +158,19 @@ fn write(place: Option<&mut [u8]>, bytes: &[u8]) {
     }
 }
 
-/// A number that differs each time; to tell things apart, not for secrets.
+/// A number that differs each time (SplitMix64); to tell things apart, not for secrets.
 fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
+    thread_local! {
+        static STATE: Cell<u64> = Cell::new(RandomState::new().build_hasher().finish());
+    }
+    let state = STATE.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+    STATE.set(state);
+    let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
-/// A span that ends when it is dropped; children nest under it.
+/// A span that ends when it is dropped, unless it is told when; children nest under it.
 #[derive(Debug)]
 pub struct RequestSpan {
     context: TraceContext,
@@ -174,20 +182,20 @@ pub struct RequestSpan {
 impl RequestSpan {
     /// A span of our own work under this one.
     #[must_use]
-    pub fn child(&self) -> Self {
-        Self::under(&self.context, Kind::Internal, &self.queue)
+    pub fn child(&self, started: Instant) -> Self {
+        Self::under(&self.context, Kind::Internal, &self.queue, started)
     }
 
     /// The span of a call that we make.
     #[must_use]
-    pub fn call(&self) -> Self {
-        Self::under(&self.context, Kind::Client, &self.queue)
+    pub fn call(&self, started: Instant) -> Self {
+        Self::under(&self.context, Kind::Client, &self.queue, started)
     }
 
-    fn under(parent: &TraceContext, kind: Kind, queue: &Arc<Queue>) -> Self {
+    fn under(parent: &TraceContext, kind: Kind, queue: &Arc<Queue>, started: Instant) -> Self {
         let context = TraceContext { span: random() | 1, ..parent.clone() };
         let record = parent.is_sampled.then(|| {
-            let mut record = Record::new(kind, context.trace, context.span, parent.span);
+            let mut record = Record::new(kind, context.trace, context.span, parent.span, started);
             if let Some(state) = context.state.as_ref().and_then(|state| state.to_str().ok()) {
                 record.state(state);
             }
@@ -196,10 +204,10 @@ impl RequestSpan {
         Self { context, queue: queue.clone(), record }
     }
 
-    /// Names the span. The first name stays.
-    pub fn name(&mut self, name: fmt::Arguments<'_>) {
+    /// Names the span with these words. The first name stays.
+    pub fn name(&mut self, words: &[&str]) {
         if let Some(record) = &mut self.record {
-            record.name(name);
+            record.name(words);
         }
     }
 
@@ -223,17 +231,24 @@ impl RequestSpan {
     }
 
     /// The trace's id in hexadecimal, for logs.
-    pub fn trace_id(&self) -> String {
-        let mut digits = vec![0; 32];
+    pub fn trace_id(&self) -> [u8; 32] {
+        let mut digits = [0; 32];
         write(Some(&mut digits), &self.context.trace);
-        String::from_utf8(digits).unwrap_or_default()
+        digits
+    }
+
+    /// Ends the span at this instant.
+    pub fn end(mut self, ended: Instant) {
+        if let Some(record) = self.record.take() {
+            self.queue.push(record, ended);
+        }
     }
 }
 
 impl Drop for RequestSpan {
     fn drop(&mut self) {
         if let Some(record) = self.record.take() {
-            self.queue.push(record);
+            self.queue.push(record, Instant::now());
         }
     }
 }
@@ -242,6 +257,7 @@ impl Drop for RequestSpan {
 #[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
 mod tests {
     use super::*;
+    use crate::telemetry::OtlpConfig;
 
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -255,7 +271,8 @@ mod tests {
 
     fn start(headers: &HeaderMap) -> RequestSpan {
         let context = TraceContext::of(headers).unwrap_or_else(|| TraceContext::root(Sampler::AlwaysOn));
-        RequestSpan::under(&context, Kind::Server, &Arc::default())
+        let queue = Arc::new(Queue::new(&OtlpConfig::default()));
+        RequestSpan::under(&context, Kind::Server, &queue, Instant::now())
     }
 
     fn injected(span: &RequestSpan) -> HeaderMap {
@@ -283,16 +300,16 @@ mod tests {
             ("garbage".to_owned(), false),
         ] {
             let span = start(&headers(&[("traceparent", parent.clone())]));
-            assert_eq!(span.trace_id() == TRACE, is_continued, "{parent}");
+            assert_eq!(span.trace_id() == TRACE.as_bytes(), is_continued, "{parent}");
         }
         let twice = ("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"));
-        assert_ne!(start(&headers(&[twice.clone(), twice])).trace_id(), TRACE);
+        assert_ne!(start(&headers(&[twice.clone(), twice])).trace_id(), TRACE.as_bytes());
     }
 
     #[test]
     fn a_trace_that_its_caller_does_not_sample_is_handed_on_and_not_recorded() {
         let span = start(&headers(&[("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-00"))]));
-        assert!(span.record.is_none() && span.call().record.is_none());
+        assert!(span.record.is_none() && span.call(Instant::now()).record.is_none());
         assert!(traceparent(&span).starts_with(&format!("00-{TRACE}-")) && traceparent(&span).ends_with("-00"));
     }
 
@@ -300,14 +317,14 @@ mod tests {
     fn the_state_of_a_trace_is_handed_on_as_one_list() {
         let parent = ("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"));
         let given = headers(&[parent, ("tracestate", "a=1".to_owned()), ("tracestate", "b=2".to_owned())]);
-        assert_eq!(injected(&start(&given).call()).get(TRACESTATE).unwrap(), "a=1,b=2");
+        assert_eq!(injected(&start(&given).call(Instant::now())).get(TRACESTATE).unwrap(), "a=1,b=2");
         assert!(injected(&start(&headers(&[("tracestate", "a=1".to_owned())]))).get(TRACESTATE).is_none());
     }
 
     #[test]
     fn children_share_the_trace_and_not_the_span() {
         let request = start(&HeaderMap::new());
-        let (request, fetch) = (traceparent(&request), traceparent(&request.call()));
+        let (request, fetch) = (traceparent(&request), traceparent(&request.call(Instant::now())));
         assert_eq!(request[..36], fetch[..36]);
         assert_ne!(request[36..52], fetch[36..52]);
         assert_eq!((request.len(), &request[52..]), (TRACEPARENT_LENGTH, "-01"));

@@ -4,26 +4,42 @@
 //! of two durations costs more than all the rest of a line. Relied on by `access_log`.
 
 use std::{
-    fmt::Display,
+    cell::Cell,
     io::Write as _,
-    time::{Duration, SystemTime},
+    net::IpAddr,
+    time::{Duration, Instant},
 };
 
 use time::OffsetDateTime;
 
 use super::Outcome;
-use crate::exchange::Exchange;
+use crate::{exchange::Exchange, telemetry::clock::since_epoch};
 
 /// The longest value of one field, in characters.
 const LONGEST: usize = 2_048;
+/// Memory that a thread keeps for its next line, in bytes.
+const MOST_KEPT: usize = 4_096;
+
+thread_local! {
+    /// The memory of this thread's last line.
+    static LAST: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Keeps the memory of a line that was written.
+pub fn reuse(mut line: Vec<u8>) {
+    if line.capacity() <= MOST_KEPT {
+        line.clear();
+        LAST.set(line);
+    }
+}
 
 /// A JSON object in the making, printable ASCII whatever goes into it.
 pub struct Object(Vec<u8>);
 
 impl Object {
     /// An object with its `timestamp`.
-    pub fn new(now: SystemTime) -> Self {
-        let mut line = Vec::with_capacity(512);
+    pub fn new(now: OffsetDateTime) -> Self {
+        let mut line = LAST.take();
         line.extend(b"{\"timestamp\":\"");
         timestamp(&mut line, now);
         line.push(b'"');
@@ -44,9 +60,29 @@ impl Object {
     }
 
     /// Text of our own that needs no escaping.
-    pub fn plain(&mut self, key: &str, value: impl Display) {
+    pub fn plain(&mut self, key: &str, value: &[u8]) {
         self.key(key);
-        let _ = write!(self.0, "\"{value}\"");
+        self.0.push(b'"');
+        self.0.extend_from_slice(value);
+        self.0.push(b'"');
+    }
+
+    /// An address of a host.
+    pub fn address(&mut self, key: &str, value: IpAddr) {
+        self.key(key);
+        self.0.push(b'"');
+        match value {
+            IpAddr::V4(value) => {
+                for (place, octet) in value.octets().into_iter().enumerate() {
+                    if place > 0 {
+                        self.0.push(b'.');
+                    }
+                    decimal(&mut self.0, octet.into());
+                }
+            }
+            IpAddr::V6(value) => drop(write!(self.0, "{value}")),
+        }
+        self.0.push(b'"');
     }
 
     /// A number.
@@ -79,7 +115,8 @@ impl Object {
     fn string(&mut self, value: &str) {
         self.0.push(b'"');
         let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-        if value.len() <= LONGEST && value.bytes().all(is_plain) {
+        // Every byte is looked at, so that the compiler can look at many at once.
+        if value.len() <= LONGEST && value.bytes().fold(true, |are, byte| are & is_plain(byte)) {
             self.0.extend_from_slice(value.as_bytes());
             return self.0.push(b'"');
         }
@@ -99,10 +136,10 @@ impl Object {
 }
 
 /// `12:30:00 POST /graphql 200 3.1ms graphql (query Name)`
-pub fn text(exchange: &Exchange, outcome: Outcome, now: SystemTime) -> Vec<u8> {
-    let mut line = Vec::with_capacity(160);
-    clock(&mut line, OffsetDateTime::from(now));
-    let millis = exchange.started.elapsed().as_secs_f64() * 1e3;
+pub fn text(exchange: &Exchange, outcome: Outcome, ended: Instant) -> Vec<u8> {
+    let mut line = LAST.take();
+    clock(&mut line, time_of_day(ended));
+    let millis = (ended - exchange.started).as_secs_f64() * 1e3;
     let (method, path, status) = (&exchange.method, exchange.uri.path(), outcome.status.as_u16());
     let _ = write!(line, " {method} {} {status} {millis:.1}ms", path.escape_default());
     if !exchange.route.is_empty() {
@@ -118,9 +155,13 @@ pub fn text(exchange: &Exchange, outcome: Outcome, now: SystemTime) -> Vec<u8> {
     line
 }
 
+/// The time of day at an instant, in UTC.
+pub fn time_of_day(at: Instant) -> OffsetDateTime {
+    OffsetDateTime::UNIX_EPOCH.saturating_add(since_epoch(at).try_into().unwrap_or_default())
+}
+
 /// `2026-11-21T12:30:00.123456Z`
-fn timestamp(out: &mut Vec<u8>, now: SystemTime) {
-    let now = OffsetDateTime::from(now);
+fn timestamp(out: &mut Vec<u8>, now: OffsetDateTime) {
     padded::<4>(out, now.year().unsigned_abs());
     out.push(b'-');
     padded::<2>(out, u32::from(u8::from(now.month())));
@@ -168,8 +209,6 @@ fn decimal(out: &mut Vec<u8>, mut value: u64) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::UNIX_EPOCH;
-
     use super::*;
 
     #[test]
@@ -179,10 +218,15 @@ mod tests {
             decimal(&mut out, value);
             assert_eq!(out, value.to_string().into_bytes());
         }
-        let mut object = Object::new(UNIX_EPOCH + Duration::new(951_827_696, 7_000));
+        let mut object = Object::new(OffsetDateTime::UNIX_EPOCH + Duration::new(951_827_696, 7_000));
         object.seconds("d", Duration::new(12, 34_000));
         object.number("n", 200);
+        object.address("a", [192, 0, 2, 70].into());
+        object.address("b", [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into());
         let line = String::from_utf8_lossy(&object.end()).into_owned();
-        assert_eq!(line, "{\"timestamp\":\"2000-02-29T12:34:56.000007Z\",\"d\":12.000034,\"n\":200}\n");
+        assert_eq!(
+            line,
+            "{\"timestamp\":\"2000-02-29T12:34:56.000007Z\",\"d\":12.000034,\"n\":200,\"a\":\"192.0.2.70\",\"b\":\"2001:db8::1\"}\n"
+        );
     }
 }

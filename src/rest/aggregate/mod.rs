@@ -270,7 +270,7 @@ impl Part {
     }
 
     async fn fetch(&self, exchange: &Exchange, request: Request<Body>, limit: usize) -> Result<Value, Error> {
-        let span = exchange.span.as_ref().map(RequestSpan::call);
+        let span = exchange.span.as_ref().map(|span| span.call(Instant::now()));
         let call = Call {
             request,
             deadline: exchange.deadline,

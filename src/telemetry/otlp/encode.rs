@@ -3,10 +3,11 @@
 //! A message may hold its fields in any order, so a span is written as its facts come in and needs no tree.
 //! Relied on by `otlp`. Spec: <https://protobuf.dev/programming-guides/encoding/>
 
-use std::{
-    fmt::{self, Write as _},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::Instant;
+
+use bytes::{BufMut, BytesMut};
+
+use crate::telemetry::clock;
 
 /// The longest text of a span; the rest is cut off.
 pub const LONGEST_TEXT: usize = 4_096;
@@ -18,6 +19,10 @@ const VARINT: u8 = 0;
 const FIXED64: u8 = 1;
 const BYTES: u8 = 2;
 const FIXED32: u8 = 5;
+/// Bytes of a size that is known only later.
+const LATE: usize = 5;
+/// Bytes before a message of gRPC: not compressed, and its size.
+const FRAME: usize = 5;
 /// `Status.code`: an error.
 const STATUS_ERROR: u64 = 2;
 
@@ -69,8 +74,8 @@ pub struct Record {
 }
 
 impl Record {
-    /// A span that begins now. A `parent` of zero is none.
-    pub fn new(kind: Kind, trace: [u8; 16], id: u64, parent: u64) -> Self {
+    /// A span that began at `started`. A `parent` of zero is none.
+    pub fn new(kind: Kind, trace: [u8; 16], id: u64, parent: u64, started: Instant) -> Self {
         let mut message = Vec::with_capacity(LONGEST_USUAL);
         bytes(&mut message, 1, &trace);
         bytes(&mut message, 2, &id.to_be_bytes());
@@ -78,14 +83,14 @@ impl Record {
             bytes(&mut message, 4, &parent.to_be_bytes());
         }
         number(&mut message, 6, kind as u64);
-        time(&mut message, 7);
+        time(&mut message, 7, started);
         Self { message, is_named: false }
     }
 
-    /// Names the span; the first name stays.
-    pub fn name(&mut self, name: fmt::Arguments<'_>) {
+    /// Names the span with these words; the first name stays.
+    pub fn name(&mut self, words: &[&str]) {
         if !std::mem::replace(&mut self.is_named, true) {
-            formatted(&mut self.message, 5, name);
+            joined(&mut self.message, 5, words);
         }
     }
 
@@ -108,9 +113,9 @@ impl Record {
         number(&mut self.message, 3, STATUS_ERROR);
     }
 
-    /// Ends the span now and appends it to others.
-    pub fn end(mut self, siblings: &mut Vec<u8>) {
-        time(&mut self.message, 8);
+    /// Ends the span and appends it to others.
+    pub fn end(mut self, ended: Instant, siblings: &mut BytesMut) {
+        time(&mut self.message, 8, ended);
         // Sampled; and what is known of the parent is not said.
         tag(&mut self.message, 16, FIXED32);
         self.message.extend(1_u32.to_le_bytes());
@@ -118,27 +123,75 @@ impl Record {
     }
 }
 
-/// What precedes the spans in an export request: the request, its resource with `facts` and its scope, each with its size. The
-/// spans follow to the end.
-pub fn envelope(facts: &[(String, String)], spans: usize) -> Vec<u8> {
-    let mut resource = Vec::new();
-    for (key, value) in facts {
-        attribute(&mut resource, 1, key, Value::Text(value));
-    }
-    let mut scope = Vec::new();
-    bytes(&mut scope, 1, b"supergate");
-    bytes(&mut scope, 2, env!("CARGO_PKG_VERSION").as_bytes());
+/// What precedes the spans in an export request: the request, its resource and its scope, each with its size. The spans follow to
+/// the end. The sizes are known only then, so each has [`LATE`] bytes.
+#[derive(Debug)]
+pub struct Envelope {
+    bytes: Vec<u8>,
+    /// Whether it begins with gRPC's frame.
+    is_framed: bool,
+    /// Where the sizes are that count everything behind them.
+    sizes: [usize; 2],
+}
 
-    let of_scope = field_size(scope.len()) + spans;
-    let of_resource = field_size(resource.len()) + field_size(of_scope);
-    let mut request = Vec::with_capacity(resource.len() + scope.len() + 32);
-    tag(&mut request, 1, BYTES);
-    varint(&mut request, of_resource);
-    bytes(&mut request, 1, &resource);
-    tag(&mut request, 2, BYTES);
-    varint(&mut request, of_scope);
-    bytes(&mut request, 1, &scope);
-    request
+impl Envelope {
+    /// An envelope that says these facts of the process, and is a message of gRPC if it `is_framed`.
+    pub fn new(facts: &[(String, String)], is_framed: bool) -> Self {
+        let mut resource = Vec::new();
+        for (key, value) in facts {
+            attribute(&mut resource, 1, key, Value::Text(value));
+        }
+        let mut scope = Vec::new();
+        bytes(&mut scope, 1, b"supergate");
+        bytes(&mut scope, 2, env!("CARGO_PKG_VERSION").as_bytes());
+
+        let mut request = Vec::new();
+        if is_framed {
+            request.extend([0; FRAME]);
+        }
+        let outer = late(&mut request, 1);
+        bytes(&mut request, 1, &resource);
+        let inner = late(&mut request, 2);
+        bytes(&mut request, 1, &scope);
+        Self { bytes: request, is_framed, sizes: [outer, inner] }
+    }
+
+    /// The bytes that precede the spans.
+    pub fn open(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Writes the sizes into a request that begins with this envelope.
+    pub fn close(&self, request: &mut [u8]) {
+        let behind = |place: usize| request.len().saturating_sub(place);
+        let frame = (behind(FRAME) as u32).to_be_bytes();
+        let sizes = self.sizes.map(|at| (at, padded(behind(at + LATE))));
+        if self.is_framed
+            && let Some(place) = request.get_mut(1..FRAME)
+        {
+            place.copy_from_slice(&frame);
+        }
+        for (at, size) in sizes {
+            if let Some(place) = request.get_mut(at..at + LATE) {
+                place.copy_from_slice(&size);
+            }
+        }
+    }
+}
+
+/// A field of bytes whose size comes later; where that is.
+fn late(out: &mut Vec<u8>, field: u32) -> usize {
+    tag(out, field, BYTES);
+    out.extend([0; LATE]);
+    out.len() - LATE
+}
+
+/// A varint may be longer than it need be.
+fn padded(size: usize) -> [u8; LATE] {
+    std::array::from_fn(|place| {
+        let more = if place + 1 < LATE { 0x80 } else { 0 };
+        (size >> (7 * place)) as u8 & 0x7f | more
+    })
 }
 
 /// The size of a field of bytes whose number is below 16.
@@ -151,22 +204,22 @@ fn varint_size(value: usize) -> usize {
     bits.div_ceil(7) as usize
 }
 
-fn tag(out: &mut Vec<u8>, field: u32, wire: u8) {
+fn tag(out: &mut impl BufMut, field: u32, wire: u8) {
     varint(out, (field << 3) as usize | usize::from(wire));
 }
 
-fn varint(out: &mut Vec<u8>, mut value: usize) {
+fn varint(out: &mut impl BufMut, mut value: usize) {
     while value >= 0x80 {
-        out.push(value as u8 | 0x80);
+        out.put_u8(value as u8 | 0x80);
         value >>= 7;
     }
-    out.push(value as u8);
+    out.put_u8(value as u8);
 }
 
-fn bytes(out: &mut Vec<u8>, field: u32, value: &[u8]) {
+fn bytes(out: &mut impl BufMut, field: u32, value: &[u8]) {
     tag(out, field, BYTES);
     varint(out, value.len());
-    out.extend_from_slice(value);
+    out.put_slice(value);
 }
 
 fn number(out: &mut Vec<u8>, field: u32, value: u64) {
@@ -174,11 +227,9 @@ fn number(out: &mut Vec<u8>, field: u32, value: u64) {
     varint(out, value as usize);
 }
 
-/// The time of day, in nanoseconds since 1970.
-fn time(out: &mut Vec<u8>, field: u32) {
-    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+fn time(out: &mut Vec<u8>, field: u32, at: Instant) {
     tag(out, field, FIXED64);
-    out.extend_from_slice(&nanos.to_le_bytes());
+    out.extend_from_slice(&(clock::since_epoch(at).as_nanos() as u64).to_le_bytes());
 }
 
 fn attribute(out: &mut Vec<u8>, field: u32, key: &str, value: Value<'_>) {
@@ -219,20 +270,18 @@ fn short_text(out: &mut Vec<u8>, field: u32, key: &str, text: &str) -> bool {
     is_short
 }
 
-/// Text whose length is known only once it is written: two bytes are kept for it.
-fn formatted(out: &mut Vec<u8>, field: u32, text: fmt::Arguments<'_>) {
-    struct Tail<'a>(&'a mut Vec<u8>, usize);
-    impl fmt::Write for Tail<'_> {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            let room = LONGEST_TEXT - (self.0.len() - self.1).min(LONGEST_TEXT);
-            self.0.extend_from_slice(text.get(..text.floor_char_boundary(room)).unwrap_or_default().as_bytes());
-            Ok(())
-        }
-    }
+/// Words with spaces between them. Their length is known only once they are written: two bytes are kept for it.
+fn joined(out: &mut Vec<u8>, field: u32, words: &[&str]) {
     tag(out, field, BYTES);
     let start = out.len() + 2;
     out.extend([0, 0]);
-    let _ = Tail(out, start).write_fmt(text);
+    for word in words {
+        let room = LONGEST_TEXT.saturating_sub(out.len() - start + 1);
+        if out.len() > start && room > 0 {
+            out.push(b' ');
+        }
+        out.extend_from_slice(word.get(..word.floor_char_boundary(room)).unwrap_or_default().as_bytes());
+    }
     let length = out.len() - start;
     if let Some([low, high]) = out.get_mut(start - 2..start) {
         (*low, *high) = (length as u8 | 0x80, (length >> 7) as u8);
@@ -260,10 +309,11 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_the_official_messages_read() {
-        let mut first = Record::new(Kind::Server, [7; 16], 0x0102, 0);
+        let now = Instant::now();
+        let mut first = Record::new(Kind::Server, [7; 16], 0x0102, 0, now);
         let long = "é".repeat(LONGEST_TEXT);
-        first.name(format_args!("{} {long}", "GET"));
-        first.name(format_args!("second"));
+        first.name(&["GET", &long, "more"]);
+        first.name(&["second"]);
         first.state("vendor=1");
         first.set("text", long.as_str());
         first.set("short", "é");
@@ -273,15 +323,17 @@ mod tests {
         first.set("no", false);
         first.set("empty", "");
         first.fail("CODE");
-        let mut second = Record::new(Kind::Client, [8; 16], 3, 4);
-        second.name(format_args!("fetch"));
-        let mut spans = Vec::new();
-        first.end(&mut spans);
-        second.end(&mut spans);
-        let mut request = envelope(&[("service.name".to_owned(), "s".to_owned())], spans.len());
-        request.extend(&spans);
+        let mut second = Record::new(Kind::Client, [8; 16], 3, 4, now);
+        second.name(&["fetch", "of", "orders"]);
+        let envelope = Envelope::new(&[("service.name".to_owned(), "s".to_owned())], true);
+        let mut request = BytesMut::from(envelope.open());
+        first.end(now, &mut request);
+        second.end(now, &mut request);
+        envelope.close(&mut request);
 
-        let request = ExportTraceServiceRequest::decode(request.as_slice()).unwrap();
+        let (frame, request) = request.split_at(FRAME);
+        assert_eq!(frame, [&[0], (request.len() as u32).to_be_bytes().as_slice()].concat());
+        let request = ExportTraceServiceRequest::decode(request).unwrap();
         let [resource] = request.resource_spans.try_into().unwrap();
         assert_eq!(value(&resource.resource.unwrap().attributes, "service.name"), Some(Any::StringValue("s".to_owned())));
         let [scope] = resource.scope_spans.try_into().unwrap();
@@ -305,7 +357,7 @@ mod tests {
         let status = first.status.unwrap();
         assert_eq!((status.code, status.message.as_str()), (2, "CODE"));
         assert!(first.start_time_unix_nano > 1_700_000_000_000_000_000 && first.end_time_unix_nano >= first.start_time_unix_nano);
-        assert_eq!((second.parent_span_id.as_slice(), second.name.as_str()), (4_u64.to_be_bytes().as_slice(), "fetch"));
+        assert_eq!((second.parent_span_id.as_slice(), second.name.as_str()), (4_u64.to_be_bytes().as_slice(), "fetch of orders"));
         assert!(second.status.is_none());
     }
 }

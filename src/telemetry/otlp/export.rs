@@ -12,7 +12,7 @@ use http_body_util::BodyExt as _;
 use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Chunk, INTERVAL, Queue, encode};
+use super::{INTERVAL, Queue, encode::Envelope};
 use crate::{
     percent::unescape,
     telemetry::{OtlpConfig, traces::Transport},
@@ -67,8 +67,11 @@ async fn send_all(sender: Sender, queue: Arc<Queue>, stop: CancellationToken) {
             () = stop.cancelled() => true,
         };
         while let Some(chunk) = queue.take(is_all) {
-            let spans = chunk.spans;
-            let outcome = sender.send(chunk).await;
+            let (spans, body) = (chunk.spans, chunk.bytes.freeze());
+            let outcome = sender.send(&body).await;
+            if let Ok(memory) = body.try_into_mut() {
+                queue.reuse(memory);
+            }
             match &outcome {
                 Err(error) if !is_failing => tracing::warn!(%error, spans, "spans cannot be exported"),
                 Ok(()) if is_failing => tracing::info!("spans are exported again"),
@@ -88,9 +91,6 @@ struct Sender {
     client: reqwest::Client,
     url: reqwest::Url,
     headers: HeaderMap,
-    transport: Transport,
-    /// What is said of this process.
-    facts: Vec<(String, String)>,
 }
 
 /// Why a chunk did not arrive.
@@ -119,11 +119,10 @@ impl Sender {
         let refuse = |error: &dyn std::fmt::Display| format!("spans cannot be exported to {endpoint}: {error}");
         let url = reqwest::Url::parse(&url).map_err(|error| refuse(&error))?;
         let client = client.build().map_err(|error| refuse(&error))?;
-        Ok(Self { client, url, headers, transport: config.protocol, facts: facts() })
+        Ok(Self { client, url, headers })
     }
 
-    async fn send(&self, chunk: Chunk) -> Result<(), String> {
-        let body = self.message(&chunk);
+    async fn send(&self, body: &Bytes) -> Result<(), String> {
         let mut attempt = 1;
         loop {
             match self.attempt(body.clone()).await {
@@ -133,20 +132,6 @@ impl Sender {
             }
             attempt += 1;
         }
-    }
-
-    fn message(&self, chunk: &Chunk) -> Bytes {
-        let envelope = encode::envelope(&self.facts, chunk.bytes.len());
-        let size = envelope.len() + chunk.bytes.len();
-        let mut body = Vec::with_capacity(size + 5);
-        if self.transport == Transport::Grpc {
-            // Not compressed, and the message's size.
-            body.push(0);
-            body.extend((size as u32).to_be_bytes());
-        }
-        body.extend(envelope);
-        body.extend_from_slice(&chunk.bytes);
-        body.into()
     }
 
     async fn attempt(&self, body: Bytes) -> Result<(), Refusal> {
@@ -195,6 +180,11 @@ fn grpc_status(headers: &HeaderMap) -> Option<u32> {
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// What every request to the collector of this configuration begins with.
+pub fn envelope(config: &OtlpConfig) -> Envelope {
+    Envelope::new(&facts(), config.protocol == Transport::Grpc)
 }
 
 /// What is said of this process: its name, its version and what `OTEL_RESOURCE_ATTRIBUTES` adds.
