@@ -116,7 +116,11 @@ impl<'a> Measuring<'a> {
         for selection in &set.selections {
             let mut own = match selection {
                 Selection::Field(field) => {
-                    let below = self.set(&field.selection_set, level + 1)?;
+                    let mut below = self.set(&field.selection_set, level + 1)?;
+                    if matches!(field.name.as_str(), "__schema" | "__type") {
+                        // What tools ask of a schema is deep and wide; introspection has limits of its own.
+                        (below.depth, below.height) = (0, 0);
+                    }
                     Measure {
                         depth: below.depth.saturating_add(1),
                         height: below.height.saturating_add(1),
@@ -186,6 +190,14 @@ mod tests {
         assert!(limited(|budget| budget.max_aliases = 1, spread).contains("max_aliases: 2 of at most 1"));
         assert!(limited(|budget| budget.max_root_fields = 2, spread).contains("max_root_fields: 3 of at most 2"));
         assert!(limited(|budget| budget.max_directives = 0, spread).contains("max_directives: 1 of at most 0"));
+    }
+
+    #[test]
+    fn what_is_asked_of_the_schema_counts_as_one_field_but_its_aliases_count() {
+        let budget = Budget { max_depth: 1, max_height: 1, max_aliases: 1, ..Budget::default() };
+        assert!(checked(&budget, "{ __schema { types { ...F } } } fragment F on __Type { name a: fields { name } }").is_ok());
+        let aliases = "{ __schema { a: types { name } b: types { name } } }";
+        assert!(checked(&budget, aliases).unwrap_err().detail.contains("max_aliases"));
     }
 
     #[test]

@@ -47,8 +47,6 @@ pub struct Operation {
     pub name: Option<Arc<str>>,
     /// Its kind.
     pub kind: OperationKind,
-    /// Whether it asks for `__schema` or `__type`.
-    pub is_introspecting: bool,
     /// As the planner takes it.
     pub planned: Planned,
     /// What it costs, where that is estimated.
@@ -132,13 +130,8 @@ impl Operation {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         budget::check(&rules.budget, document, parsed)?;
         let mut introspecting = parsed.root_fields(document).filter(|field| matches!(field.name.as_str(), "__schema" | "__type"));
-        let is_introspecting = introspecting.next().is_some();
-        if is_introspecting && !rules.introspection {
+        if introspecting.next().is_some() && !rules.introspection {
             return Err(Error::new(ErrorKind::GraphqlValidationFailed, "Introspection is switched off."));
-        }
-        if is_introspecting {
-            apollo_compiler::introspection::check_max_depth(document, parsed)
-                .map_err(|error| Error::new(ErrorKind::OperationTooLarge, error.message().to_string()))?;
         }
         let name = parsed.name.as_ref().map(|name| name.as_str());
         let planned = Planned::new(supergraph, document, name)
@@ -152,7 +145,6 @@ impl Operation {
                 OperationType::Mutation => OperationKind::Mutation,
                 OperationType::Subscription => OperationKind::Subscription,
             },
-            is_introspecting,
             planned,
             cost: rules.demand_control.as_ref().map(|control| control.formula(supergraph, document, parsed)),
             parsed: head_of(parsed),

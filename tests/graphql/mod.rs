@@ -7,6 +7,7 @@ mod deduplicate;
 mod demand_control;
 mod file_uploads;
 mod http;
+mod introspection;
 mod persisted;
 
 use serde_json::{Value, json};
@@ -97,18 +98,6 @@ async fn a_subgraph_that_breaks_leaves_null_and_an_error_with_path_and_code() {
         let text = answer.to_string();
         assert!(!text.contains("secret") && !text.contains("127.0.0.1"), "{path}: {answer}");
     }
-}
-
-#[tokio::test]
-async fn introspection_is_answered_only_when_switched_on() {
-    let example = Example::start(Addresses::any_port()).await.unwrap();
-    let query = "{ __schema { queryType { name } } __type(name: \"Product\") { fields { name } } }";
-    let off = Router::start_with(&example, "").await.graphql(query).await;
-    assert!(off["errors"][0]["message"].is_string() && off.get("data").is_none(), "{off}");
-    let on = Router::start_with(&example, "supergraph: { introspection: true }\n").await.graphql(query).await;
-    let fields = on["data"]["__type"]["fields"].as_array().unwrap();
-    assert!(fields.contains(&json!({ "name": "shippingEstimate" })) && on.get("errors").is_none(), "{on}");
-    assert!(!on.to_string().contains("_service"));
 }
 
 #[tokio::test]

@@ -3,31 +3,30 @@
 //! Relied on by reading (as a validated schema) and by composition (as SDL). Spec: <https://specs.apollo.dev/inaccessible/v0.2/>
 
 use super::features::{DirectiveNames, Features};
+use super::meta;
 use crate::diagnostics::{Diagnostic, Level, Place};
 use crate::document::{self, Fault};
 use apollo_compiler::ast::{
-    Definition, DirectiveDefinition, DirectiveList, DirectiveLocation, Document, EnumTypeDefinition, FieldDefinition,
-    InputObjectTypeDefinition, InputValueDefinition, InterfaceTypeDefinition, ObjectTypeDefinition, ScalarTypeDefinition,
-    SchemaDefinition, UnionTypeDefinition,
+    Definition, DirectiveDefinition, DirectiveList, Document, EnumTypeDefinition, FieldDefinition, InputObjectTypeDefinition,
+    InputValueDefinition, InterfaceTypeDefinition, ObjectTypeDefinition, ScalarTypeDefinition, SchemaDefinition,
+    UnionTypeDefinition,
 };
-use apollo_compiler::validation::Valid;
+use apollo_compiler::validation::{DiagnosticList, Valid};
 use apollo_compiler::{Name, Node, Schema};
 use rustc_hash::FxHashSet;
 
-/// The client schema of a supergraph SDL.
+/// The client schema of a supergraph SDL, with what the specification has and the parser crate has not.
 ///
 /// # Errors
 /// What remains is not valid GraphQL.
 pub fn client_schema(supergraph: &Document) -> Result<Valid<Schema>, Vec<Diagnostic>> {
     let mut client = client_document(supergraph);
-    define_one_of(&mut client);
-    Schema::builder()
-        .adopt_orphan_extensions()
-        .ignore_builtin_redefinitions()
-        .add_ast(&client)
-        .build()
-        .and_then(Schema::validate)
-        .map_err(|failed| document::faults(&failed.errors).iter().map(invalid).collect())
+    meta::define_one_of(&mut client);
+    let builder = Schema::builder().adopt_orphan_extensions().ignore_builtin_redefinitions();
+    let refused = |errors: &DiagnosticList| document::faults(errors).iter().map(invalid).collect::<Vec<_>>();
+    let mut schema = builder.add_ast(&client).build().map_err(|failed| refused(&failed.errors))?;
+    meta::complete(&mut schema);
+    schema.validate().map_err(|failed| refused(&failed.errors))
 }
 
 fn invalid(fault: &Fault) -> Diagnostic {
@@ -36,25 +35,6 @@ fn invalid(fault: &Fault) -> Diagnostic {
         level: Level::Error,
         message: format!("The client schema of this supergraph is not valid: {}", fault.message),
         places: vec![Place { subgraph: None, at: None }],
-    }
-}
-
-/// The parser crate does not know `@oneOf` yet, so that a schema that uses it needs the definition.
-fn define_one_of(document: &mut Document) {
-    let name = Name::new_static_unchecked("oneOf");
-    let is_defined = document
-        .definitions
-        .iter()
-        .any(|definition| matches!(definition, Definition::DirectiveDefinition(directive) if directive.name == name));
-    let is_used = document.definitions.iter().any(|definition| definition.directives().has(&name));
-    if is_used && !is_defined {
-        document.definitions.push(Definition::DirectiveDefinition(Node::new(DirectiveDefinition {
-            description: None,
-            name,
-            arguments: Vec::new(),
-            repeatable: false,
-            locations: vec![DirectiveLocation::InputObject],
-        })));
     }
 }
 

@@ -9,6 +9,7 @@ pub mod client;
 pub(crate) mod declared;
 pub mod features;
 pub mod field_set;
+mod meta;
 mod read;
 pub(crate) mod subgraph_schema;
 

@@ -2,6 +2,7 @@
 //!
 //! Relied on by `rows`. Spec: <https://spec.graphql.org/September2025/#sec-Introspection>
 
+use super::Introspection;
 use super::operation::{ListId, Operation, Raw};
 use std::fmt::Write as _;
 
@@ -22,9 +23,6 @@ pub(super) fn document(operation: &Operation) -> String {
         .collect();
     if declared.is_empty() { format!("query {{{text} }}") } else { format!("query({}) {{{text} }}", declared.join(", ")) }
 }
-
-/// Longest text.
-const MOST: usize = 1 << 20;
 
 /// The introspection fields of the root's lists.
 fn root(operation: &Operation, list: ListId, text: &mut String, used: &mut Vec<String>) {
@@ -47,7 +45,7 @@ fn root(operation: &Operation, list: ListId, text: &mut String, used: &mut Vec<S
 
 fn print(operation: &Operation, list: &[Raw], text: &mut String, used: &mut Vec<String>) {
     for selection in list {
-        if text.len() > MOST {
+        if text.len() > Introspection::MAX_BYTES {
             return;
         }
         match selection {

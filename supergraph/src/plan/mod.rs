@@ -375,3 +375,8 @@ pub struct Introspection {
     /// Response keys of these fields and their slots in the root row.
     pub slots: Vec<(Box<str>, SlotId)>,
 }
+
+impl Introspection {
+    /// Longest document; a longer one is not complete.
+    pub const MAX_BYTES: usize = 1 << 20;
+}
