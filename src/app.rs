@@ -16,9 +16,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     admin,
     config::{Config, Given, problem::Refused},
-    exchange::Peer,
-    reload::{Readable, Reload, SharedStatus, Status},
-    server::{self, Drain, Front, redirect::to_https, tls::acceptor},
+    exchange::Arrival,
+    reload::{Commit, Readable, Reload, SharedStatus, Status},
+    server::{
+        self, Drain, Front,
+        redirect::to_https,
+        tls::{self, Acceptor},
+    },
     snapshot::{Foundation, Snapshot},
     telemetry::logs,
 };
@@ -50,14 +54,15 @@ pub async fn serve(given: Given, announce: impl FnOnce(SocketAddr, &Config)) -> 
     let listener = bind("supergraph.listen", config.supergraph.listen).await?;
     let address = listener.local_addr().map_err(|error| Failure::Start(error.to_string()))?;
     let foundation = Arc::new(Foundation::new(&config).map_err(Failure::Start)?);
-    let tls = config.tls.as_ref().map(acceptor).transpose().map_err(Failure::Input)?;
+    let tls = config.tls.as_ref().map(Acceptor::new).transpose().map_err(Failure::Input)?.map(Arc::new);
     let proxies = config.proxy_protocol.then(|| config.trusted_proxies.clone().into());
     let plain = match config.tls.as_ref().and_then(|tls| tls.redirect_from) {
         Some(from) => Some(bind("tls.redirect_from", from).await?),
         None => None,
     };
-    let front = Front { listener, tls, proxies: proxies.clone(), metrics: foundation.metrics.clone() };
+    let front = Front { listener, tls: tls.clone(), proxies: proxies.clone(), metrics: foundation.metrics.clone() };
     let reload = Reload::start(given, config.clone(), foundation.clone()).await.map_err(Failure::Input)?;
+    let reload = reload.with_renewal(move |config: &Config| renew(tls.as_ref(), config));
     let (served, status) = (reload.served(), reload.status());
 
     let stop = CancellationToken::new();
@@ -70,9 +75,9 @@ pub async fn serve(given: Given, announce: impl FnOnce(SocketAddr, &Config)) -> 
     tracing::info!(%address, "listening");
     tokio::spawn(end_on_signal(stop.clone(), status, foundation.clone()));
 
-    let handler = move |peer: Peer, request: Request<Incoming>| {
+    let handler = move |arrival: Arrival, request: Request<Incoming>| {
         let snapshot = served.load_full();
-        async move { snapshot.handle(peer, request).await }
+        async move { snapshot.handle(arrival, request).await }
     };
     let drain = Drain { stop: stop.clone(), limit: config.shutdown.drain.0 };
     if let Some(listener) = plain {
@@ -95,13 +100,20 @@ pub async fn serve(given: Given, announce: impl FnOnce(SocketAddr, &Config)) -> 
     outcome.map_err(|error| Failure::Start(error.to_string()))
 }
 
+/// Reads the files of `tls:` again. What is good is taken with the rest of the configuration.
+fn renew(tls: Option<&Arc<Acceptor>>, config: &Config) -> Result<Commit, String> {
+    let Some((acceptor, config)) = tls.zip(config.tls.as_ref()) else { return Ok(Box::new(|| {})) };
+    let (ready, acceptor) = (tls::prepare(config)?, acceptor.clone());
+    Ok(Box::new(move || acceptor.replace(ready)))
+}
+
 /// Finds what of a configuration would keep [`serve`] from starting, without listening and without asking anybody. Must be called
 /// inside a Tokio runtime.
 ///
 /// # Errors
 /// Says what cannot be used.
 pub fn check(config: &Config) -> Result<(), Failure> {
-    config.tls.as_ref().map(acceptor).transpose().map_err(Failure::Input)?;
+    config.tls.as_ref().map(Acceptor::new).transpose().map_err(Failure::Input)?;
     Snapshot::build(config, None, &Foundation::silent()).map(drop).map_err(Failure::Input)
 }
 

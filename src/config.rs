@@ -228,6 +228,13 @@ impl Config {
     pub fn has_graph(&self) -> bool {
         self.supergraph.schema.is_some() || !self.subgraphs.is_empty()
     }
+
+    /// The files that are read when the configuration is taken, and again when they change: documents and certificates.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let upstreams = self.upstreams.values().flat_map(|upstream| upstream.tls.files());
+        let front = self.tls.iter().flat_map(TlsConfig::files);
+        self.persisted_queries.manifests.iter().map(PathBuf::as_path).chain(front).chain(upstreams)
+    }
 }
 
 /// Reads another file with the same expansions and the same strictness. Its relative paths at `subgraphs.*.schema.file` are

@@ -2,20 +2,25 @@
 //!
 //! A leaf: plain public fields, no type map, no string keys. Spec: <https://www.rfc-editor.org/rfc/rfc9110#name-message-abstraction>
 
+mod interim;
+
 use std::{
     net::{IpAddr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
+use futures_util::task::AtomicWaker;
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 use hyper::upgrade::OnUpgrade;
 use serde_json::{Map, Value};
 use tokio::time::timeout_at;
 
+pub use self::interim::{Gate, Interim, Voice};
 use crate::telemetry::traces::RequestSpan;
 
 /// The connection that a request came over.
@@ -27,14 +32,29 @@ pub struct Peer {
     pub is_tls: bool,
 }
 
-/// The certificate that a client has shown and that was verified, as `Client-Cert` writes it (RFC 9440). Travels among the
-/// extensions of its requests.
-#[derive(Clone, Debug)]
-pub struct ClientCertificate(pub HeaderValue);
+/// How a request came.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Over which connection.
+    pub peer: Peer,
+    /// The address of the connection's other end in words, which all its requests tell upstreams.
+    pub from: HeaderValue,
+    /// The certificate that the client has shown and that was verified, as `Client-Cert` writes it (RFC 9440).
+    pub certificate: Option<HeaderValue>,
+    /// Whether two parsers could read its head differently.
+    pub is_ambiguous: bool,
+    /// The way to tell the client something before the answer. As long as there is one, the connection is not idle.
+    pub voice: Option<Voice>,
+}
 
-/// Marks a request (among its extensions) whose head two parsers could read differently.
-#[derive(Clone, Copy, Debug)]
-pub struct Ambiguous;
+impl Arrival {
+    /// A request over this connection, of which nothing else is known.
+    pub fn over(peer: Peer) -> Self {
+        let address = peer.address.ip().to_canonical().to_string();
+        let from = HeaderValue::try_from(address).unwrap_or(HeaderValue::from_static("unknown"));
+        Self { peer, from, certificate: None, is_ambiguous: false, voice: None }
+    }
+}
 
 /// One request and its response.
 #[derive(Debug)]
@@ -45,10 +65,14 @@ pub struct Exchange {
     pub started: Instant,
     /// When it must be answered, unless its body is still arriving then.
     pub deadline: Instant,
+    /// When all of its answer must have been given, where the client says so (gRPC).
+    pub latest: Option<Instant>,
     /// How far its body is, when it did not come with the head.
     pub upload: Option<Arc<Upload>>,
     /// The peer of the connection.
     pub peer: SocketAddr,
+    /// The peer's address in words.
+    pub from: HeaderValue,
     /// The client's address by the trusted-proxy rule.
     pub client_ip: IpAddr,
     /// Whether the peer is a proxy whose word about the client is believed.
@@ -67,6 +91,8 @@ pub struct Exchange {
     pub certificate: Option<HeaderValue>,
     /// Whether its head can be read in two ways.
     pub is_ambiguous: bool,
+    /// The way to tell the client something before the answer.
+    pub voice: Option<Voice>,
     /// Name of the route that matched; empty before routing.
     pub route: Arc<str>,
     /// Who asks, after authentication.
@@ -90,13 +116,21 @@ pub struct Exchange {
 impl Exchange {
     /// An exchange that begins now, with the peer for client and no request id yet.
     pub fn new(peer: Peer, head: http::request::Parts, time: Duration) -> Self {
+        Self::arrived(Arrival::over(peer), head, time)
+    }
+
+    /// The same, of a request that came so.
+    pub fn arrived(arrival: Arrival, head: http::request::Parts, time: Duration) -> Self {
+        let Arrival { peer, from, certificate, is_ambiguous, voice } = arrival;
         let started = Instant::now();
         Self {
             id: Arc::default(),
             started,
             deadline: started + time,
+            latest: None,
             upload: None,
             peer: peer.address,
+            from,
             client_ip: peer.address.ip().to_canonical(),
             is_peer_trusted: false,
             is_tls: peer.is_tls,
@@ -104,8 +138,9 @@ impl Exchange {
             uri: head.uri,
             version: head.version,
             headers: head.headers,
-            certificate: head.extensions.get::<ClientCertificate>().map(|certificate| certificate.0.clone()),
-            is_ambiguous: head.extensions.get::<Ambiguous>().is_some(),
+            certificate,
+            is_ambiguous,
+            voice,
             route: Arc::default(),
             identity: None,
             response_headers: HeaderMap::new(),
@@ -126,18 +161,32 @@ pub struct Upload {
     started: Instant,
     /// How long a request may take.
     time: Duration,
+    /// When everything must be over, however the body goes on.
+    latest: Option<Instant>,
     /// Milliseconds from `started` to the last bytes.
     moved: AtomicU64,
     is_awaited: AtomicBool,
+    is_over: AtomicBool,
+    is_stopped: AtomicBool,
+    reader: AtomicWaker,
 }
 
 impl Upload {
     /// One that begins now, of a request that may take so long.
-    pub fn new(time: Duration) -> Arc<Self> {
-        Arc::new(Self { started: Instant::now(), time, moved: AtomicU64::new(0), is_awaited: AtomicBool::new(false) })
+    pub fn new(time: Duration, latest: Option<Instant>) -> Arc<Self> {
+        Arc::new(Self {
+            started: Instant::now(),
+            time,
+            latest,
+            moved: AtomicU64::new(0),
+            is_awaited: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            is_stopped: AtomicBool::new(false),
+            reader: AtomicWaker::new(),
+        })
     }
 
-    /// Something arrived, or it has ended.
+    /// Something arrived.
     pub fn moves(&self) {
         let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.moved.store(millis, Ordering::Relaxed);
@@ -149,6 +198,30 @@ impl Upload {
         self.is_awaited.store(true, Ordering::Relaxed);
     }
 
+    /// All of it has arrived.
+    pub fn ends(&self) {
+        self.is_over.store(true, Ordering::Release);
+    }
+
+    /// Whether all of it has arrived.
+    pub fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    /// Nobody wants the rest of it any more: its reader is told so, and drops it.
+    pub fn stop(&self) {
+        if !self.is_over() {
+            self.is_stopped.store(true, Ordering::Release);
+            self.reader.wake();
+        }
+    }
+
+    /// Ready when it was stopped.
+    pub fn poll_stopped(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.reader.register(context.waker());
+        if self.is_stopped.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
     /// Whether it is the client that is waited for, not the upstream.
     pub fn is_awaited(&self) -> bool {
         self.is_awaited.load(Ordering::Relaxed)
@@ -156,7 +229,8 @@ impl Upload {
 
     /// When the answer must be there, by what has arrived so far.
     pub fn deadline(&self) -> Instant {
-        self.started + Duration::from_millis(self.moved.load(Ordering::Relaxed)) + self.time
+        let deadline = self.started + Duration::from_millis(self.moved.load(Ordering::Relaxed)) + self.time;
+        self.latest.map_or(deadline, |latest| deadline.min(latest))
     }
 }
 
@@ -179,7 +253,9 @@ impl Exchange {
             route: self.route.clone(),
             identity: self.identity.clone(),
             certificate: self.certificate.clone(),
+            from: self.from.clone(),
             upload: self.upload.clone(),
+            voice: None,
             upstream: None,
             span: self.span.as_ref().map(|span| span.child(Instant::now())),
             upgrade: None,

@@ -10,6 +10,7 @@ pub mod error;
 pub mod exchange;
 pub mod execute;
 pub mod graphql;
+pub mod grpc;
 pub mod percent;
 pub mod pipeline;
 pub mod reload;

@@ -27,7 +27,7 @@ use watch::Watch;
 
 use crate::{
     config::{Config, Given},
-    snapshot::{Foundation, Snapshot},
+    snapshot::{Foundation, Snapshot, Stamp, stamp},
 };
 
 /// The first pause after a subgraph could not be asked; it doubles up to the poll interval.
@@ -51,12 +51,15 @@ pub struct Reload {
     composed: Vec<Source>,
     /// The text of the supergraph that was read last, well or badly.
     read: String,
-    /// The manifests as they were when they were read last, well or badly.
-    manifests: Vec<Stamp>,
+    /// The files that the configuration names as they were when they were taken.
+    files: Vec<Stamp>,
+    renewal: Option<Renewal>,
 }
 
-/// When a file was written, and its size; nothing for what cannot be read.
-type Stamp = Option<(std::time::SystemTime, u64)>;
+/// Makes ready what belongs to a configuration and is none of the snapshot's business, such as certificates.
+type Renewal = Box<dyn Fn(&Config) -> Result<Commit, String> + Send + Sync>;
+/// Puts it in place.
+pub type Commit = Box<dyn FnOnce() + Send>;
 
 impl Reload {
     /// The first snapshot: with a supergraph when a ready one is configured, otherwise still without.
@@ -74,7 +77,6 @@ impl Reload {
         };
         let mut reload = Self {
             given,
-            config: Arc::new(config),
             foundation,
             served: Arc::new(ArcSwap::from_pointee(snapshot)),
             status: SharedStatus::new(ArcSwap::from_pointee(status)),
@@ -82,13 +84,21 @@ impl Reload {
             known: HashMap::new(),
             composed: Vec::new(),
             read: String::new(),
-            manifests: Vec::new(),
+            files: stamps(&config),
+            renewal: None,
+            config: Arc::new(config),
         };
-        reload.manifests = stamps(&reload.config);
         if reload.config.supergraph.schema.is_some() {
             reload.read_supergraph().await.map_err(|errors| errors.join("\n"))?;
         }
         Ok(reload)
+    }
+
+    /// Has `renewal` prepare, too, whatever is new.
+    #[must_use]
+    pub fn with_renewal(mut self, renewal: impl Fn(&Config) -> Result<Commit, String> + Send + Sync + 'static) -> Self {
+        self.renewal = Some(Box::new(renewal));
+        self
     }
 
     /// What requests are served by, always the newest.
@@ -130,15 +140,21 @@ impl Reload {
             Ok(config) => config,
             Err(refused) => return self.refuse_config(refused.lines()),
         };
-        let manifests = stamps(&config);
-        let is_new = manifests != self.manifests;
-        self.manifests = manifests;
-        if config == *self.config && !is_new {
+        let files = stamps(&config);
+        if config == *self.config && files == self.files {
             return self.update(|status| status.config = None);
         }
+        let commit = match self.renewal.as_ref().map(|renewal| renewal(&config)).transpose() {
+            Ok(commit) => commit,
+            Err(error) => return self.refuse_config(vec![error]),
+        };
         if let Err(error) = self.take(Arc::new(config.clone()), self.supergraph.clone()).await {
             return self.refuse_config(vec![error]);
         }
+        if let Some(commit) = commit {
+            commit();
+        }
+        self.files = files;
         for block in needing_restart(&self.config, &config) {
             tracing::warn!(block, "the change takes effect when the process starts again");
         }
@@ -298,13 +314,9 @@ impl Reload {
     }
 }
 
-/// The manifests of persisted documents as they are now.
+/// The files that the configuration names and that are read once, as they are now.
 fn stamps(config: &Config) -> Vec<Stamp> {
-    let stamp = |path: &std::path::PathBuf| {
-        let facts = std::fs::metadata(path).ok()?;
-        Some((facts.modified().ok()?, facts.len()))
-    };
-    config.persisted_queries.manifests.iter().map(stamp).collect()
+    config.files().map(stamp).collect()
 }
 
 /// Blocks whose change a running process does not follow.
@@ -314,7 +326,7 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("supergraph.listen", old.supergraph.listen != new.supergraph.listen),
         ("health_check", old.health_check != new.health_check),
         ("admin", old.admin != new.admin),
-        ("tls", old.tls != new.tls),
+        ("tls", old.tls.as_ref().map(|tls| tls.redirect_from) != new.tls.as_ref().map(|tls| tls.redirect_from)),
         ("proxy_protocol", old.proxy_protocol != new.proxy_protocol),
         ("shutdown", old.shutdown != new.shutdown),
         ("telemetry.exporters", old_telemetry.exporters != new_telemetry.exporters),

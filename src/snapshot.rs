@@ -8,6 +8,7 @@ mod policy;
 
 use std::{
     collections::HashMap,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -18,7 +19,7 @@ use supergraph::model::Supergraph;
 use crate::{
     body::Body,
     config::{Config, Destination, RouteConfig},
-    exchange::Peer,
+    exchange::Arrival,
     graphql::Endpoint,
     pipeline::{
         Pipeline, Policy, Route, Routes, Target, access_log::AccessLog, concurrency::Concurrency, jwks::KeySets,
@@ -56,7 +57,25 @@ pub struct Foundation {
     key_sets: KeySets,
     counters: Counters,
     /// The upstreams of the newest snapshot, whose connections and breakers the next one keeps where nothing changed.
-    upstreams: Mutex<HashMap<String, (UpstreamConfig, Upstream)>>,
+    upstreams: Mutex<HashMap<String, Kept>>,
+}
+
+/// An upstream, and what it was made of.
+#[derive(Clone, Debug)]
+struct Kept {
+    config: UpstreamConfig,
+    /// The files of its TLS.
+    files: Vec<Stamp>,
+    upstream: Upstream,
+}
+
+/// When a file was written, and its size; nothing for what cannot be read.
+pub type Stamp = Option<(std::time::SystemTime, u64)>;
+
+/// A file as it is now.
+pub fn stamp(path: &Path) -> Stamp {
+    let facts = std::fs::metadata(path).ok()?;
+    Some((facts.modified().ok()?, facts.len()))
 }
 
 impl Foundation {
@@ -128,8 +147,8 @@ impl Snapshot {
     }
 
     /// Answers one request.
-    pub async fn handle(&self, peer: Peer, request: Request<Incoming>) -> http::Response<Body> {
-        self.pipeline.handle(peer, request).await
+    pub async fn handle(&self, arrival: Arrival, request: Request<Incoming>) -> http::Response<Body> {
+        self.pipeline.handle(arrival, request).await
     }
 }
 
@@ -138,7 +157,7 @@ struct Builder<'a> {
     config: &'a Config,
     foundation: &'a Foundation,
     concurrency: Concurrency,
-    upstreams: HashMap<String, (UpstreamConfig, Upstream)>,
+    upstreams: HashMap<String, Kept>,
     endpoint: Option<Arc<Endpoint>>,
 }
 
@@ -194,17 +213,18 @@ impl Builder<'_> {
 
     /// The upstream of this configuration, with the connections that it has already.
     fn upstream(&mut self, name: &str, config: &UpstreamConfig) -> Result<Upstream, String> {
-        if let Some((_, upstream)) = self.upstreams.get(name).filter(|(own, _)| own == config) {
-            return Ok(upstream.clone());
+        if let Some(kept) = self.upstreams.get(name).filter(|kept| kept.config == *config) {
+            return Ok(kept.upstream.clone());
         }
+        let files: Vec<Stamp> = config.tls.files().map(stamp).collect();
         let kept = self.foundation.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = kept.get(name).filter(|(own, _)| own == config).map(|(_, upstream)| upstream.clone());
+        let kept = kept.get(name).filter(|kept| kept.config == *config && kept.files == files);
         let upstream = match kept {
-            Some(upstream) => upstream,
+            Some(kept) => kept.upstream.clone(),
             None => Upstream::new(name.into(), config, self.foundation.metrics.clone())
                 .map_err(|error| format!("upstream `{name}`: {error}"))?,
         };
-        self.upstreams.insert(name.to_owned(), (config.clone(), upstream.clone()));
+        self.upstreams.insert(name.to_owned(), Kept { config: config.clone(), files, upstream: upstream.clone() });
         Ok(upstream)
     }
 }

@@ -104,6 +104,18 @@ impl Router {
         Err(io::Error::other("the router did not get ready within 30 s"))
     }
 
+    /// Waits until it accepts connections.
+    pub async fn listens(&self) -> io::Result<()> {
+        let patience = Instant::now() + Duration::from_secs(30);
+        while tokio::net::TcpStream::connect(self.address).await.is_err() {
+            if Instant::now() > patience {
+                return Err(io::Error::other("the router did not listen within 30 s"));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
     /// CPU time used so far, its children's included.
     pub fn cpu(&self) -> io::Result<Duration> {
         let mut ticks = 0;

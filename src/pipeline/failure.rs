@@ -3,7 +3,7 @@
 //! Relied on by `pipeline::handle`, the only place where an error becomes a response.
 //! Spec: <https://www.rfc-editor.org/rfc/rfc9457>, <https://graphql.github.io/graphql-over-http/draft/#sec-Response>
 
-use http::{HeaderName, HeaderValue, Response, header};
+use http::{HeaderValue, Response, Version, header};
 use serde::Serialize;
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     error::{Error, ErrorKind, Source},
     exchange::Exchange,
     graphql,
+    grpc::{self, is_grpc},
 };
 
 #[derive(Serialize)]
@@ -26,7 +27,7 @@ struct Details<'a> {
 /// The response to an exchange that failed.
 pub fn respond(error: Error, exchange: &Exchange, is_graphql: bool) -> Response<Body> {
     log(&error, exchange);
-    if !is_graphql && is_grpc(exchange) {
+    if !is_graphql && is_grpc(&exchange.headers) {
         return grpc(error);
     }
     let kind = error.kind;
@@ -47,7 +48,7 @@ pub fn respond(error: Error, exchange: &Exchange, is_graphql: bool) -> Response<
     for (name, value) in error.headers {
         headers.append(name, value);
     }
-    if kind == ErrorKind::BodyTooLarge || kind == ErrorKind::RequestTimeout {
+    if kind == ErrorKind::BodyTooLarge || kind == ErrorKind::RequestTimeout || leaves_body(exchange) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -74,16 +75,24 @@ fn grpc(error: Error) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(HeaderName::from_static("grpc-status"), HeaderValue::from(status));
-    headers.extend(HeaderValue::try_from(message).map(|message| (HeaderName::from_static("grpc-message"), message)));
+    headers.insert(grpc::STATUS, HeaderValue::from(status));
+    headers.extend(HeaderValue::try_from(message).map(|message| (grpc::MESSAGE, message)));
     headers.extend(error.headers.into_iter().filter(|(name, _)| name == header::RETRY_AFTER));
     response
 }
 
-fn is_grpc(exchange: &Exchange) -> bool {
-    let media_type = exchange.headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    let base = media_type.split(['+', ';']).next().unwrap_or_default().trim();
-    base.eq_ignore_ascii_case("application/grpc")
+/// Whether the client may still be sending a body that nobody will read, which over HTTP/1 ends the connection. A small one has
+/// come with its head.
+fn leaves_body(exchange: &Exchange) -> bool {
+    /// What is read at once.
+    const SMALL: u64 = 8 << 10;
+    let headers = &exchange.headers;
+    let is_small = match headers.get(header::CONTENT_LENGTH).map(|length| length.to_str().ok().and_then(|it| it.parse().ok())) {
+        Some(length) => length.is_some_and(|length: u64| length <= SMALL),
+        None => !headers.contains_key(header::TRANSFER_ENCODING),
+    };
+    let is_over = exchange.upload.as_ref().is_some_and(|upload| upload.is_over());
+    exchange.version <= Version::HTTP_11 && !is_over && (!is_small || headers.contains_key(header::EXPECT))
 }
 
 /// What only we may know goes to the log.

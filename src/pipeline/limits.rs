@@ -20,6 +20,7 @@ use crate::{
     body::{Body, BoxError},
     error::{Error, ErrorKind},
     exchange::{Exchange, Upload},
+    grpc,
     units::Size,
 };
 
@@ -75,6 +76,8 @@ const TARGET: usize = 8 << 10;
 const FIELDS: usize = 200;
 /// How long a request's body may stand still.
 const BODY_IDLE: Duration = Duration::from_secs(30);
+/// The same for gRPC, where a body is a stream of messages with pauses that mean something.
+const STREAM_IDLE: Duration = Duration::from_secs(300);
 
 /// The limits of one route.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +99,11 @@ impl Limits {
     /// 413, 414 or 431.
     pub fn check(&self, exchange: &mut Exchange) -> Result<(), Error> {
         exchange.deadline = exchange.started + self.time;
+        if let Some(timeout) = grpc::timeout(&exchange.headers) {
+            let latest = exchange.started + timeout;
+            exchange.latest = Some(latest);
+            exchange.deadline = exchange.deadline.min(latest);
+        }
         if exchange.uri.path_and_query().is_some_and(|target| target.as_str().len() > TARGET) {
             return Err(Error::new(ErrorKind::UriTooLong, format!("the request target is longer than {TARGET} bytes")));
         }
@@ -116,9 +124,10 @@ impl Limits {
         if body.is_end_stream() || body.bytes().is_some_and(|bytes| bytes.len() <= self.body_bytes) {
             return body;
         }
-        let upload = Upload::new(self.time);
+        let upload = Upload::new(self.time, exchange.latest);
         exchange.upload = Some(upload.clone());
-        Body::stream(Guarded { body, left: self.body_bytes, limits: *self, upload, timer: None, is_moving: false })
+        let idle = if grpc::is_grpc(&exchange.headers) { STREAM_IDLE } else { BODY_IDLE };
+        Body::stream(Guarded { body, left: self.body_bytes, limits: *self, upload, idle, timer: None, is_moving: false })
     }
 
     fn too_large(&self) -> Error {
@@ -131,6 +140,7 @@ struct Guarded {
     left: usize,
     limits: Limits,
     upload: Arc<Upload>,
+    idle: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     /// Whether something has arrived since the timer was set.
     is_moving: bool,
@@ -138,12 +148,13 @@ struct Guarded {
 
 impl Guarded {
     fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + BODY_IDLE)));
+        let idle = self.idle;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + idle)));
         while timer.as_mut().poll(context).is_ready() {
             if !std::mem::take(&mut self.is_moving) {
                 return Poll::Ready(());
             }
-            timer.as_mut().reset(Instant::now() + BODY_IDLE);
+            timer.as_mut().reset(Instant::now() + idle);
         }
         Poll::Pending
     }
@@ -162,6 +173,9 @@ impl http_body::Body for Guarded {
                 Poll::Ready(Some(match self.left.checked_sub(size) {
                     Some(left) => {
                         self.left = left;
+                        if self.body.is_end_stream() {
+                            self.upload.ends();
+                        }
                         Ok(frame)
                     }
                     None => Err(self.limits.too_large().into()),
@@ -169,12 +183,18 @@ impl http_body::Body for Guarded {
             }
             Poll::Pending => {
                 self.upload.waits();
+                if self.upload.poll_stopped(context).is_ready() {
+                    return Poll::Ready(Some(Err(Error::new(ErrorKind::BadRequest, "the answer came before the body").into())));
+                }
                 self.poll_idle(context)
                     .map(|()| Some(Err(Error::new(ErrorKind::RequestTimeout, "the request's body stood still").into())))
             }
-            ended => {
+            Poll::Ready(ended) => {
                 self.upload.moves();
-                ended
+                if ended.is_none() {
+                    self.upload.ends();
+                }
+                Poll::Ready(ended)
             }
         }
     }

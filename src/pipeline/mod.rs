@@ -41,8 +41,8 @@ use self::{
 use crate::{
     body::Body,
     error::{Error, ErrorKind},
-    exchange::{Exchange, Peer, Upload, within},
-    graphql, rest,
+    exchange::{Arrival, Exchange, Upload, within},
+    graphql, grpc, rest,
 };
 
 /// How long a request may take that has found no route yet.
@@ -113,17 +113,23 @@ pub enum Target {
 impl Target {
     async fn serve(&self, exchange: &mut Exchange, body: Body) -> Result<Response<Body>, Error> {
         match self {
-            Self::Graphql(endpoint) => endpoint.serve(exchange, body).await,
+            // Large ones are kept out of the future of every exchange, which is moved several times.
+            Self::Graphql(endpoint) => Box::pin(endpoint.serve(exchange, body)).await,
             Self::Rest(proxy) => proxy.serve(exchange, body).await,
-            Self::Aggregate(aggregate) => aggregate.serve(exchange).await,
+            Self::Aggregate(aggregate) => Box::pin(aggregate.serve(exchange)).await,
         }
+    }
+
+    /// Whether it keeps to the deadline by itself, so that a second timer would be for nothing.
+    fn is_punctual(&self) -> bool {
+        matches!(self, Self::Rest(proxy) if proxy.is_punctual())
     }
 }
 
 impl Pipeline {
     /// Answers one request, always.
-    pub async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
-        let (exchange, body) = receive(peer, request);
+    pub async fn handle(&self, arrival: Arrival, request: Request<Incoming>) -> Response<Body> {
+        let (exchange, body) = receive(arrival, request);
         let mut observed = self.observer.begin(exchange);
         let exchange = &mut observed.exchange;
         let mut matched = None;
@@ -178,17 +184,18 @@ impl Pipeline {
         let slot = policy.concurrency.as_ref().map(Concurrency::enter).transpose()?; // 503
         let body = policy.limits.guard(exchange, body);
         let (deadline, upload) = (exchange.deadline, exchange.upload.clone());
+        let is_punctual = route.target.is_punctual();
         let work = route.target.serve(exchange, body);
-        let response = within(deadline, upload.as_deref(), work).await;
-        let mut response = response.unwrap_or_else(|| Err(late(upload.as_deref())))?; // 408, 504
-        let latest = upload.as_deref().map_or(deadline, |upload| deadline.max(upload.deadline()));
-        if Instant::now() >= latest {
-            // The target noticed in the same moment, and would make an answer of it.
-            return Err(late(upload.as_deref()));
-        }
+        let mut response = match is_punctual {
+            true => work.await?,
+            false => timely(deadline, upload.as_deref(), work).await?, // 408, 504
+        };
         if let Some(slot) = slot {
             // Released when the body ends, so streams count.
             response.body_mut().hold(slot);
+        }
+        if let Some(latest) = exchange.latest {
+            response = response.map(|body| grpc::until(latest, body));
         }
         Ok(response)
     }
@@ -201,11 +208,11 @@ impl Pipeline {
 }
 
 /// An exchange from a request that has just arrived.
-fn receive(peer: Peer, mut request: Request<Incoming>) -> (Exchange, Body) {
+fn receive(arrival: Arrival, mut request: Request<Incoming>) -> (Exchange, Body) {
     let is_upgrade = request.version() == Version::HTTP_11 && request.headers().contains_key(header::UPGRADE);
     let upgrade = is_upgrade.then(|| hyper::upgrade::on(&mut request));
     let (head, incoming) = request.into_parts();
-    let mut exchange = Exchange::new(peer, head, UNROUTED);
+    let mut exchange = Exchange::arrived(arrival, head, UNROUTED);
     exchange.upgrade = upgrade;
     exchange.id = request_id::of(&exchange.headers);
     let body = if http_body::Body::is_end_stream(&incoming) { Body::empty() } else { incoming.into() };
@@ -235,6 +242,20 @@ fn complete(exchange: &mut Exchange, route: Option<&Route>, response: &mut Respo
     if let Ok(id) = HeaderValue::from_str(&exchange.id) {
         headers.insert(request_id::HEADER, id);
     }
+}
+
+/// What a target answers, if it does so in time.
+async fn timely(
+    deadline: Instant,
+    upload: Option<&Upload>,
+    work: impl Future<Output = Result<Response<Body>, Error>>,
+) -> Result<Response<Body>, Error> {
+    let response = within(deadline, upload, work).await.unwrap_or_else(|| Err(late(upload)))?;
+    if Instant::now() >= upload.map_or(deadline, |upload| deadline.max(upload.deadline())) {
+        // The target noticed in the same moment, and would make an answer of it.
+        return Err(late(upload));
+    }
+    Ok(response)
 }
 
 fn late(upload: Option<&Upload>) -> Error {

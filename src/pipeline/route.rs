@@ -6,7 +6,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderName, HeaderValue, Method, header};
 use indexmap::IndexMap;
-use regex::Regex;
+use regex::{Regex, RegexSet, RegexSetBuilder};
 use rustc_hash::FxHashMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,9 @@ use crate::{
     exchange::Exchange,
     percent::unescape,
 };
+
+/// Most bytes of the program that all regular expressions of one host become.
+const SET_BYTES: usize = 64 << 20;
 
 /// Which requests a route takes. All that is given must hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -82,7 +85,7 @@ struct Entry {
     headers: Vec<(HeaderName, Wanted)>,
     query: Vec<(Box<str>, Wanted)>,
     accept: Option<MediaType>,
-    /// The media types of all routes.
+    /// The media types of all routes of this host and path.
     rivals: Arc<[MediaType]>,
 }
 
@@ -99,7 +102,10 @@ enum Wanted {
 #[derive(Debug, Default)]
 struct Table {
     nodes: Vec<Node>,
-    patterns: Vec<(Regex, usize)>,
+    /// Regular expressions with their routes, in the order of the file, until `finish` makes the set of them.
+    patterns: Vec<(String, usize)>,
+    /// All of them at once: a path is read once, however many there are.
+    set: Option<RegexSet>,
 }
 
 #[derive(Debug, Default)]
@@ -123,20 +129,24 @@ impl Routes {
     /// Says which part of which route does not parse.
     pub fn new(routes: Vec<(MatchConfig, Route)>) -> Result<Self, String> {
         let mut index = Self::default();
-        let place = |config: &MatchConfig| (config.host.clone(), config.path.clone());
-        let versioned: Vec<_> = routes.iter().filter(|(config, _)| config.accept.is_some()).map(|(it, _)| place(it)).collect();
+        let mut versions: FxHashMap<(String, String), Vec<MediaType>> = FxHashMap::default();
+        for (config, _) in &routes {
+            if let Some(version) = config.accept.as_deref().and_then(|accept| MediaType::new(accept).ok()) {
+                versions.entry((config.host.clone(), config.path.clone())).or_default().push(version);
+            }
+        }
         for (config, mut route) in routes {
-            route.varies_by_accept = versioned.contains(&place(&config));
+            let rivals = versions.get(&(config.host.clone(), config.path.clone()));
+            route.varies_by_accept = rivals.is_some();
             let name = route.name.clone();
             index.add(&config, route).map_err(|error| format!("route `{name}`: {error}"))?;
-        }
-        let rivals: Arc<[MediaType]> = index.entries.iter().filter_map(|entry| entry.accept.clone()).collect();
-        if !rivals.is_empty() {
-            index.entries.iter_mut().for_each(|entry| entry.rivals = rivals.clone());
+            if let (Some(entry), Some(rivals)) = (index.entries.last_mut(), rivals) {
+                entry.rivals = rivals.as_slice().into();
+            }
         }
         let weights: Vec<usize> = index.entries.iter().map(Entry::conditions).collect();
         for table in index.hosts.values_mut().chain(index.suffixes.values_mut()).chain([&mut index.any]) {
-            table.sort(&weights);
+            table.finish(&weights)?;
         }
         Ok(index)
     }
@@ -294,9 +304,13 @@ impl Wanted {
     }
 }
 
+fn whole(pattern: &str) -> String {
+    format!("^(?:{pattern})$")
+}
+
 /// A regular expression that has to match the whole text.
 fn compile(pattern: &str) -> Result<Regex, String> {
-    Regex::new(&format!("^(?:{pattern})$")).map_err(|error| format!("`{pattern}` is not a regular expression: {error}"))
+    Regex::new(&whole(pattern)).map_err(|error| format!("`{pattern}` is not a regular expression: {error}"))
 }
 
 impl Table {
@@ -305,7 +319,9 @@ impl Table {
             self.nodes.push(Node::default());
         }
         if let Some(pattern) = path.strip_prefix('~') {
-            self.patterns.push((compile(pattern.trim_start())?, id));
+            let pattern = pattern.trim_start();
+            compile(pattern)?;
+            self.patterns.push((whole(pattern), id));
             return Ok(());
         }
         let exact = path.strip_prefix('=').map(str::trim_start);
@@ -342,22 +358,32 @@ impl Table {
         Ok(child)
     }
 
-    fn sort(&mut self, weights: &[usize]) {
+    /// Puts routes of one place in their order, and joins the regular expressions.
+    fn finish(&mut self, weights: &[usize]) -> Result<(), String> {
+        if !self.patterns.is_empty() {
+            let set = RegexSetBuilder::new(self.patterns.iter().map(|(pattern, _)| pattern)).size_limit(SET_BYTES).build();
+            self.set = Some(set.map_err(|error| format!("the regular expressions of all routes together: {error}"))?);
+        }
         let weight = |id: &usize| std::cmp::Reverse(weights.get(*id).copied().unwrap_or_default());
         for node in &mut self.nodes {
             node.exact.sort_by_key(weight);
             node.prefix.sort_by_key(weight);
         }
+        Ok(())
+    }
+
+    /// The routes whose regular expression fits, in the order of the file.
+    fn liked(&self, path: &str) -> Vec<usize> {
+        let matches = self.set.iter().flat_map(|set| set.matches(path));
+        matches.filter_map(|index| self.patterns.get(index).map(|(_, id)| *id)).collect()
     }
 
     fn find<'r>(&self, path: &str, search: &mut Search<'r, '_>) -> Option<&'r Entry> {
         let found = self.walk(0, path.strip_prefix('/'), search);
-        let pattern =
-            || self.patterns.iter().filter(|(pattern, _)| pattern.is_match(path)).map(|(_, id)| *id).collect::<Vec<_>>();
         let id = match found {
             Some(Found { entry, is_prefix: false }) => entry,
             found => {
-                let liked = if self.patterns.is_empty() { None } else { search.accept(&pattern()) };
+                let liked = if self.set.is_none() { None } else { search.accept(&self.liked(path)) };
                 liked.or(found.map(|found| found.entry))?
             }
         };

@@ -13,7 +13,6 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::timeout,
 };
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -22,7 +21,7 @@ use crate::{
         rewrite::{PathRewrite, Rewrite},
         split::Split,
     },
-    server::{self, Drain, Front, tls::acceptor},
+    server::{self, Drain, Front, tls::Acceptor},
     telemetry::metrics::Metrics,
     upstream::{Upstream, UpstreamConfig, headers::Rules},
 };
@@ -86,7 +85,7 @@ async fn gateway(matching: &str, settings: &str, rewrite: Rewrite, endpoint: Soc
     gateway_with(matching, &settings, rewrite, None).await
 }
 
-async fn gateway_with(matching: &str, yaml: &str, rewrite: Rewrite, tls: Option<TlsAcceptor>) -> Gateway {
+async fn gateway_with(matching: &str, yaml: &str, rewrite: Rewrite, tls: Option<Arc<Acceptor>>) -> Gateway {
     let metrics = Metrics::new();
     let config: UpstreamConfig = serde_saphyr::from_str(yaml).unwrap();
     let upstream = Upstream::new("orders".into(), &config, metrics.clone()).unwrap().for_route(Rules::default());
@@ -114,9 +113,9 @@ async fn gateway_with(matching: &str, yaml: &str, rewrite: Rewrite, tls: Option<
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-    let handler = move |peer, request| {
+    let handler = move |arrival, request| {
         let pipeline = pipeline.clone();
-        async move { pipeline.handle(peer, request).await }
+        async move { pipeline.handle(arrival, request).await }
     };
     let front = Front { listener, tls, proxies: None, metrics: Metrics::new() };
     let drain = Drain { stop: stop.clone(), limit: Duration::from_secs(3) };
@@ -453,7 +452,7 @@ const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tls/
 /// A gateway that speaks TLS, before a plain upstream.
 async fn encrypted(endpoint: SocketAddr) -> Gateway {
     let config = format!("certificates: [{}, {}]", certificate("localhost"), certificate("other"));
-    let tls = acceptor(&serde_saphyr::from_str(&config).unwrap()).unwrap();
+    let tls = Arc::new(Acceptor::new(&serde_saphyr::from_str(&config).unwrap()).unwrap());
     gateway_with("{}", &format!("endpoints: [{{ url: 'http://{endpoint}' }}]"), Rewrite::default(), Some(tls)).await
 }
 

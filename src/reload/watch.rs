@@ -46,8 +46,8 @@ impl Watch {
     /// Watches the configuration's file and those it names.
     pub fn aim_at(&mut self, file: Option<&Path>, config: &Config) {
         let schemas = config.subgraphs.values().filter_map(|subgraph| subgraph.schema.as_ref()?.file.as_deref());
-        let manifests = config.persisted_queries.manifests.iter().map(PathBuf::as_path);
-        let files: Vec<_> = file.into_iter().chain(config.supergraph.schema.as_deref()).chain(schemas).chain(manifests).collect();
+        let files: Vec<_> =
+            file.into_iter().chain(config.supergraph.schema.as_deref()).chain(schemas).chain(config.files()).collect();
         let names = files.iter().filter_map(|file| file.file_name()).map(ToOwned::to_owned).collect();
         *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
         let Some(watcher) = &mut self.watcher else { return };

@@ -3,6 +3,7 @@
 //! Relies on `upstream`; `pipeline` calls it.
 
 pub mod aggregate;
+mod interim;
 pub mod mirror;
 pub mod rewrite;
 pub mod split;
@@ -10,7 +11,7 @@ mod tunnel;
 
 use std::time::Instant;
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 
 use self::{mirror::Mirror, rewrite::Rewrite, split::Split};
 use crate::{
@@ -35,6 +36,11 @@ impl Proxy {
         Self { split, rewrite, mirror }
     }
 
+    /// Whether nothing is waited for but the upstream's call, which has a deadline.
+    pub fn is_punctual(&self) -> bool {
+        self.mirror.is_none()
+    }
+
     /// Passes a request on and its response back.
     ///
     /// # Errors
@@ -48,8 +54,9 @@ impl Proxy {
         *request.uri_mut() = uri;
         *request.headers_mut() = rewrite::request_headers(exchange, prefix);
         if let Some(mirror) = &self.mirror {
-            request = mirror.copy(exchange, request).await?;
+            request = Box::pin(mirror.copy(exchange, request)).await?;
         }
+        interim::listen(exchange, &mut request);
         let started = Instant::now();
         let span = exchange.span.as_ref().map(|span| span.call(started));
         let is_idempotent = exchange.method.is_idempotent() && exchange.method != Method::TRACE;
@@ -66,9 +73,19 @@ impl Proxy {
         upstream.apply_to_response(response.headers_mut());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             switch(exchange, &mut response)?;
+        } else if leaves_body(exchange, response.status()) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response)
     }
+}
+
+/// Whether a client must be told that the rest of its body is not wanted: it was refused while it was being sent, or before.
+/// Only HTTP/1 has no other way to stop it than to close the connection.
+fn leaves_body(exchange: &Exchange, status: StatusCode) -> bool {
+    let is_refused = status.is_client_error() || status.is_server_error() || exchange.headers.contains_key(header::EXPECT);
+    let is_arriving = exchange.upload.as_ref().is_some_and(|upload| !upload.is_over());
+    is_arriving && is_refused && exchange.version <= Version::HTTP_11
 }
 
 /// Joins the two connections once both sides have switched: from then on bytes pass as they come.
@@ -91,5 +108,29 @@ fn describe(span: &mut RequestSpan, upstream: &Upstream, result: &Result<Respons
     match result {
         Ok(response) => span.set("http.response.status_code", i64::from(response.status().as_u16())),
         Err(error) => span.fail(error.kind.code()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::{exchange::Peer, telemetry::metrics::Metrics, upstream::UpstreamConfig};
+
+    /// The future of a call is moved several times for every request: what is rare and large stays in boxes of its own.
+    #[test]
+    fn the_future_of_a_call_is_small() {
+        let upstream = Upstream::new("one".into(), &UpstreamConfig::default(), Metrics::new()).unwrap();
+        let proxy = Proxy::new(Split::one(Arc::new(upstream.clone())), Rewrite::default(), None);
+        let (head, ()) = Request::get("/").body(()).unwrap().into_parts();
+        let peer = Peer { address: "192.0.2.9:1".parse().unwrap(), is_tls: false };
+        let mut exchange = Exchange::new(peer, head, Duration::ZERO);
+        let request = Request::new(Body::empty());
+        let call = Call { request, deadline: exchange.deadline, upload: None, is_idempotent: true, trace: None };
+        let inner = std::mem::size_of_val(&upstream.call(&exchange, call));
+        let size = std::mem::size_of_val(&proxy.serve(&mut exchange, Body::empty()));
+        assert!(size < 7_000, "{size} bytes, of which the upstream's call has {inner}");
     }
 }

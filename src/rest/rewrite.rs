@@ -205,10 +205,13 @@ fn say_who(exchange: &Exchange, headers: &mut HeaderMap) {
         chain.push_str(line);
         chain.push_str(", ");
     }
-    chain.push_str(&peer.to_string());
-    if let Ok(chain) = HeaderValue::try_from(chain) {
-        headers.insert(FORWARDED_FOR, chain);
-    }
+    let chain = if chain.is_empty() {
+        exchange.from.clone()
+    } else {
+        chain.push_str(&peer.to_string());
+        HeaderValue::try_from(chain).unwrap_or_else(|_| exchange.from.clone())
+    };
+    headers.insert(FORWARDED_FOR, chain);
     if headers.contains_key(header::FORWARDED) {
         // A trusted proxy speaks the standard's language; it is answered in it too.
         let node = if peer.is_ipv6() { format!("for=\"[{peer}]\"") } else { format!("for={peer}") };

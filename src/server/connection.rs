@@ -6,16 +6,13 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use futures_util::FutureExt as _;
-use http::{HeaderValue, Request, Response, Version, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -26,27 +23,29 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::futures::OwnedNotified,
-    time::{Sleep, sleep, timeout},
+    time::{Instant, Sleep, sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use super::{
     drain::{Phase, Phases},
-    framing::{Framing, Watched},
+    framing::Framing,
     proxy_protocol, tls,
+    wire::Wire,
 };
 use crate::{
     body::Body,
-    exchange::{Ambiguous, ClientCertificate, Peer},
+    exchange::{Arrival, Interim, Peer},
     units::Network,
 };
 
 /// How long a new connection has for its first request's head.
 const FIRST_HEAD: Duration = Duration::from_secs(10);
-/// How long a connection may be idle, or take for a later head. Longer than the 60 s after which common load balancers close
+/// How long a connection may at least be idle, or take for a later head. Longer than the 60 s after which common load balancers close
 /// their side, so that it is they who close.
 const IDLE: Duration = Duration::from_secs(75);
+/// How long a client may take to notice that an idle connection ends.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Most bytes of a header section whatever the route; routes have their own, lower limit.
 const HEAD_BYTES: usize = 256 << 10;
 /// Most requests of one HTTP/2 connection at a time.
@@ -70,7 +69,8 @@ pub struct Protocols {
 impl Default for Protocols {
     fn default() -> Self {
         let mut http1 = http1::Builder::new();
-        http1.timer(TokioTimer::new()).header_read_timeout(IDLE).max_header_size(HEAD_BYTES);
+        // How long a head may take is `Life`'s business: here it would be a timer for every request.
+        http1.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(HEAD_BYTES);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
@@ -101,7 +101,7 @@ pub async fn introduced(mut stream: TcpStream, address: SocketAddr, proxies: &[N
 /// Serves one connection to its end; its first bytes tell which HTTP it speaks.
 pub async fn plain<H, F>(stream: TcpStream, address: SocketAddr, handler: H, shared: Shared)
 where
-    H: Fn(Peer, Request<Incoming>) -> F + Send + Sync + 'static,
+    H: Fn(Arrival, Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     // Answers are written whole; waiting for more only delays them.
@@ -112,9 +112,9 @@ where
 }
 
 /// Serves one connection over TLS, whose handshake tells which HTTP it speaks.
-pub async fn encrypted<H, F>(stream: TcpStream, address: SocketAddr, handler: H, shared: Shared, tls: TlsAcceptor)
+pub async fn encrypted<H, F>(stream: TcpStream, address: SocketAddr, handler: H, shared: Shared, tls: Arc<tls::Acceptor>)
 where
-    H: Fn(Peer, Request<Incoming>) -> F + Send + Sync + 'static,
+    H: Fn(Arrival, Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let _ = stream.set_nodelay(true);
@@ -127,44 +127,66 @@ where
 }
 
 async fn run<S, H, F>(
-    (stream, is_http2, certificate): (S, bool, Option<ClientCertificate>),
+    (stream, is_http2, certificate): (S, bool, Option<HeaderValue>),
     peer: Peer,
     handler: H,
     (protocols, phases, connections): Shared,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    H: Fn(Peer, Request<Incoming>) -> F + Send + Sync + 'static,
+    H: Fn(Arrival, Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let was_asked = Arc::new(AtomicBool::new(is_http2));
-    let framing = Framing::new();
-    let service = {
-        let (was_asked, phases, framing) = (was_asked.clone(), phases.clone(), framing.clone());
-        service_fn(move |mut request: Request<Incoming>| {
-            was_asked.store(true, Ordering::Relaxed);
-            if framing.is_next_ambiguous() {
-                request.extensions_mut().insert(Ambiguous);
-            }
-            if let Some(certificate) = &certificate {
-                request.extensions_mut().insert(certificate.clone());
-            }
-            let (phases, is_http1) = (phases.clone(), request.version() <= Version::HTTP_11);
-            // Mapped rather than awaited in a block of its own: hyper moves this future, and a block would hold it twice.
-            handler(peer, request).map(move |mut response| {
-                if is_http1 && phases.now() != Phase::Serving {
-                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-                }
-                Ok::<_, Infallible>(response)
-            })
-        })
+    let interim = Arc::<Interim>::default();
+    let from = Arrival::over(peer).from;
+    let arrive = {
+        let interim = interim.clone();
+        move |is_ambiguous: bool, is_mute: bool| {
+            let (from, certificate, voice) = (from.clone(), certificate.clone(), Some(interim.begin(is_mute)));
+            Arrival { peer, from, certificate, is_ambiguous, voice }
+        }
     };
     if is_http2 {
+        let service =
+            service_fn(move |request: Request<Incoming>| handler(arrive(false, true), request).map(Ok::<_, Infallible>));
         let connection = protocols.http2.serve_connection(TokioIo::new(stream), service);
-        Life::new(Box::pin(connection), was_asked, phases).await;
-    } else {
-        let io = TokioIo::new(Watched::new(stream, framing, connections.token()));
-        let connection = protocols.http1.serve_connection(io, service).with_upgrades();
-        Life::new(Box::pin(connection), was_asked, phases).await;
+        return Life::new(Box::pin(connection), interim, phases).await;
+    }
+    let framing = Framing::new();
+    let io = TokioIo::new(Wire::new(stream, framing.clone(), interim.clone(), connections.token()));
+    let (server, held) = (phases.clone(), interim.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let arrival = arrive(framing.is_next_ambiguous(), request.version() < Version::HTTP_11);
+        let (phases, framing, interim) = (server.clone(), framing.clone(), held.clone());
+        // Chained rather than awaited in a block of its own: hyper moves this future, and a block would hold it twice.
+        handler(arrival, request).then(move |mut response| {
+            if phases.now() != Phase::Serving {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                framing.switch();
+            }
+            Held { response: Some(response), interim }
+        })
+    });
+    let connection = protocols.http1.serve_connection(io, service).with_upgrades();
+    Life::new(Box::pin(connection), interim, phases).await;
+}
+
+/// An answer that is held back until the interim answers before it are written; writing them wakes the connection.
+struct Held {
+    response: Option<Response<Body>>,
+    interim: Arc<Interim>,
+}
+
+impl Future for Held {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.interim.is_waiting() {
+            return Poll::Pending;
+        }
+        self.interim.end();
+        self.response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
     }
 }
 
@@ -214,21 +236,33 @@ where
     }
 }
 
-/// A connection with its first deadline and the server's phases. Apart from the connection itself a poll costs two loads: the
-/// timer and the signal are polled once each, to leave their wakers, and again only when they must have fired.
+/// A connection with its patience and the server's phases. Apart from the connection itself a poll costs two loads: the timer
+/// and the signal are polled once each, to leave their wakers, and again only when they have fired. Nothing is done for a request:
+/// each holds a voice, so whether there is one can be seen from outside when it is asked for.
 struct Life<C> {
     connection: Pin<Box<C>>,
-    was_asked: Arc<AtomicBool>,
-    first_head: Option<Pin<Box<Sleep>>>,
+    interim: Arc<Interim>,
+    /// Who knows of `interim` without being a request.
+    residents: usize,
+    /// When it is looked again whether the client still wants something.
+    patience: Pin<Box<Sleep>>,
+    is_patience_begun: bool,
+    /// Requests when it was looked last.
+    count: u64,
+    is_finishing: bool,
     phases: Arc<Phases>,
     seen: Phase,
     signal: Option<Pin<Box<OwnedNotified>>>,
 }
 
 impl<C> Life<C> {
-    fn new(connection: Pin<Box<C>>, was_asked: Arc<AtomicBool>, phases: Arc<Phases>) -> Self {
-        let first_head = Some(Box::pin(sleep(FIRST_HEAD)));
-        Self { connection, was_asked, first_head, phases, seen: Phase::Serving, signal: None }
+    /// Of a connection on which nothing has happened yet.
+    fn new(connection: Pin<Box<C>>, interim: Arc<Interim>, phases: Arc<Phases>) -> Self {
+        let residents = Arc::strong_count(&interim);
+        let patience = Box::pin(sleep(FIRST_HEAD));
+        let (is_patience_begun, is_finishing, count) = (false, false, 0);
+        let (seen, signal) = (Phase::Serving, None);
+        Self { connection, interim, residents, patience, is_patience_begun, count, is_finishing, phases, seen, signal }
     }
 }
 
@@ -239,16 +273,36 @@ impl<C: Connection> Future for Life<C> {
         if self.connection.as_mut().poll(context).is_ready() {
             return Poll::Ready(());
         }
-        if self.first_head.is_some() {
-            if self.was_asked.load(Ordering::Relaxed) {
-                self.first_head = None;
-            } else if let Some(timer) = &mut self.first_head
-                && timer.as_mut().poll(context).is_ready()
-            {
-                return Poll::Ready(());
-            }
+        if (!self.is_patience_begun || self.patience.is_elapsed()) && self.is_given_up(context) {
+            return Poll::Ready(());
         }
         self.heed(context)
+    }
+}
+
+impl<C: Connection> Life<C> {
+    /// Waits on; true when the client has neither had nor begun a request for as long as it may. That is found out between one and
+    /// two times `IDLE` after the last one.
+    fn is_given_up(&mut self, context: &mut Context<'_>) -> bool {
+        self.is_patience_begun = true;
+        while self.patience.as_mut().poll(context).is_ready() {
+            let (before, is_busy) = (self.count, Arc::strong_count(&self.interim) > self.residents);
+            self.count = self.interim.count();
+            if is_busy || self.count != before {
+                self.patience.as_mut().reset(Instant::now() + IDLE);
+                continue;
+            }
+            if self.is_finishing || self.count == 0 {
+                return true;
+            }
+            self.is_finishing = true;
+            self.connection.as_mut().finish();
+            if self.connection.as_mut().poll(context).is_ready() {
+                return true;
+            }
+            self.patience.as_mut().reset(Instant::now() + FAREWELL);
+        }
+        false
     }
 }
 

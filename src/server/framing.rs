@@ -1,21 +1,14 @@
 //! Framing: watches the bytes of an HTTP/1 connection for heads that two parsers could read differently, and that hyper mends
 //! without a word: a Content-Length beside a Transfer-Encoding, or twice, and lines that end without CR.
 //!
-//! Relied on by `server::connection`. Spec: <https://www.rfc-editor.org/rfc/rfc9112#name-message-body-length>
+//! Relied on by `server::wire`, which has the bytes. Spec: <https://www.rfc-editor.org/rfc/rfc9112#name-message-body-length>
 
-use std::{
-    io::{self, IoSlice},
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    task::{Context, Poll},
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use memchr::memchr;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// Most bytes that are kept of a line that arrives in pieces: the names and sizes that matter are shorter.
 const LINE: usize = 64;
@@ -28,12 +21,28 @@ pub struct Framing {
     /// The first request that is ambiguous; everything after it is as well.
     doubtful: AtomicU64,
     served: AtomicU64,
+    is_switched: AtomicBool,
 }
 
 impl Framing {
     /// Of a new connection.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { doubtful: AtomicU64::new(NONE), served: AtomicU64::new(0) })
+        Arc::new(Self { doubtful: AtomicU64::new(NONE), served: AtomicU64::new(0), is_switched: AtomicBool::new(false) })
+    }
+
+    /// Notes the first ambiguous request.
+    pub fn doubt(&self, index: u64) {
+        self.doubtful.store(index, Ordering::Relaxed);
+    }
+
+    /// What comes from now on is of another protocol.
+    pub fn switch(&self) {
+        self.is_switched.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is.
+    pub fn is_switched(&self) -> bool {
+        self.is_switched.load(Ordering::Relaxed)
     }
 
     /// Counts a request that was parsed; whether its head, or that of one before it, can be read in two ways.
@@ -45,59 +54,9 @@ impl Framing {
     }
 }
 
-/// A connection whose incoming bytes are watched.
-#[derive(Debug)]
-pub struct Watched<S> {
-    stream: S,
-    scan: Scan,
-    framing: Arc<Framing>,
-    /// Counts the connection as open as long as there are bytes, which after a switch of protocols is longer than its requests.
-    _open: TaskTrackerToken,
-}
-
-impl<S> Watched<S> {
-    /// Watches `stream`, and tells `framing`.
-    pub fn new(stream: S, framing: Arc<Framing>, open: TaskTrackerToken) -> Self {
-        Self { stream, scan: Scan::default(), framing, _open: open }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if let Some(index) = buffer.filled().get(before..).and_then(|fresh| self.scan.feed(fresh)) {
-            self.framing.doubtful.store(index, Ordering::Relaxed);
-        }
-        read
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, all: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, all)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
 /// Where in the stream of requests we are. It follows what hyper accepts; what hyper refuses ends the connection anyway.
 #[derive(Debug, Default)]
-struct Scan {
+pub struct Scan {
     at: At,
     head: Head,
     /// The start of the line that is arriving, at most `LINE` bytes.
@@ -133,8 +92,13 @@ struct Head {
 }
 
 impl Scan {
+    /// Whether all requests so far came whole.
+    pub fn is_between_requests(&self) -> bool {
+        matches!(self.at, At::Head) && !self.head.is_begun && self.line.is_empty()
+    }
+
     /// Looks at further bytes; the number of the first ambiguous request, when it is among them.
-    fn feed(&mut self, mut bytes: &[u8]) -> Option<u64> {
+    pub fn feed(&mut self, mut bytes: &[u8]) -> Option<u64> {
         while !bytes.is_empty() {
             bytes = match &mut self.at {
                 At::Lost => return None,

@@ -9,6 +9,7 @@ pub mod framing;
 pub mod proxy_protocol;
 pub mod redirect;
 pub mod tls;
+pub mod wire;
 
 use std::{
     io,
@@ -20,14 +21,13 @@ use std::{
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     connection::Protocols,
     drain::{Phase, Phases},
 };
-use crate::{body::Body, exchange::Peer, telemetry::metrics::Metrics, units::Network};
+use crate::{body::Body, exchange::Arrival, telemetry::metrics::Metrics, units::Network};
 
 /// How long the accept loop rests when the system refuses it a socket (no file descriptors, no memory).
 const REST: Duration = Duration::from_millis(20);
@@ -48,7 +48,7 @@ pub struct Front {
     /// The socket.
     pub listener: TcpListener,
     /// TLS, unless it is plain.
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<Arc<tls::Acceptor>>,
     /// The proxies of which every connection comes and says for whom, where that is so.
     pub proxies: Option<Arc<[Network]>>,
     /// Where connections are counted.
@@ -61,7 +61,7 @@ pub struct Front {
 /// When the listener cannot be used at all.
 pub async fn serve<H, F>(front: Front, handler: H, drain: Drain) -> io::Result<()>
 where
-    H: Fn(Peer, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    H: Fn(Arrival, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let Front { listener, tls, proxies, metrics } = front;

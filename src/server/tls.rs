@@ -8,23 +8,23 @@ use std::{
     sync::Arc,
 };
 
+use arc_swap::ArcSwap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::HeaderValue;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpStream;
 use tokio_rustls::{
-    TlsAcceptor,
+    Accept, TlsAcceptor,
     rustls::{
         RootCertStore, ServerConfig,
         client::verify_server_name,
-        crypto::aws_lc_rs::default_provider,
+        crypto::aws_lc_rs::{Ticketer, default_provider},
         pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, pem::PemObject as _},
         server::{ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
         sign::CertifiedKey,
     },
 };
-
-use crate::exchange::ClientCertificate;
 
 /// HTTPS on the listening address. Without this block it speaks plain HTTP.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -68,11 +68,44 @@ pub struct CertificateConfig {
     pub key: PathBuf,
 }
 
-/// TLS 1.2 and 1.3 with these certificates; HTTP/2 and HTTP/1.1 are offered.
+impl TlsConfig {
+    /// The files that it names.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let own = self.certificates.iter().flat_map(|pair| [&pair.cert, &pair.key]);
+        let clients = self.client_certificates.iter().flat_map(|clients| std::iter::once(&clients.ca).chain(&clients.crl));
+        own.chain(clients).map(PathBuf::as_path)
+    }
+}
+
+/// TLS as the next connection gets it; its certificates can be replaced while others are served.
+#[derive(Debug)]
+pub struct Acceptor(ArcSwap<ServerConfig>);
+
+impl Acceptor {
+    /// With these certificates.
+    ///
+    /// # Errors
+    /// Says which file cannot be used.
+    pub fn new(config: &TlsConfig) -> Result<Self, String> {
+        prepare(config).map(|ready| Self(ArcSwap::from(ready)))
+    }
+
+    /// Goes by `ready` from the next connection on. Sessions from before are not resumed: who may come may be another question now.
+    pub fn replace(&self, ready: Arc<ServerConfig>) {
+        self.0.store(ready);
+    }
+
+    /// Begins TLS on a connection.
+    pub fn accept(&self, stream: TcpStream) -> Accept<TcpStream> {
+        TlsAcceptor::from(self.0.load_full()).accept(stream)
+    }
+}
+
+/// TLS 1.2 and 1.3 with the files that are there now; HTTP/2 and HTTP/1.1 are offered, and sessions can be resumed.
 ///
 /// # Errors
 /// Says which file cannot be used.
-pub fn acceptor(config: &TlsConfig) -> Result<TlsAcceptor, String> {
+pub fn prepare(config: &TlsConfig) -> Result<Arc<ServerConfig>, String> {
     let keys = config.certificates.iter().map(certified).collect::<Result<Vec<_>, _>>()?;
     if keys.is_empty() {
         return Err("tls: there is no certificate".into());
@@ -83,7 +116,8 @@ pub fn acceptor(config: &TlsConfig) -> Result<TlsAcceptor, String> {
         .with_client_cert_verifier(verifier(config.client_certificates.as_ref())?)
         .with_cert_resolver(Arc::new(Certificates(keys)));
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(tls)))
+    tls.ticketer = Ticketer::new().map_err(|error| error.to_string())?;
+    Ok(Arc::new(tls))
 }
 
 /// Who may connect: anybody, or those with a certificate of the right authorities.
@@ -105,9 +139,9 @@ fn verifier(config: Option<&ClientCertificatesConfig>) -> Result<Arc<dyn ClientC
 }
 
 /// A client's certificate as `Client-Cert` has it. Spec: <https://www.rfc-editor.org/rfc/rfc9440>
-pub fn client_cert(certificate: &CertificateDer<'_>) -> Option<ClientCertificate> {
+pub fn client_cert(certificate: &CertificateDer<'_>) -> Option<HeaderValue> {
     let value = format!(":{}:", STANDARD.encode(certificate));
-    HeaderValue::try_from(value).ok().map(ClientCertificate)
+    HeaderValue::try_from(value).ok()
 }
 
 fn certified(config: &CertificateConfig) -> Result<Arc<CertifiedKey>, String> {

@@ -17,7 +17,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, Request, StatusCode, Uri, header,
+    HeaderMap, HeaderValue, Request, StatusCode, Uri, header,
     uri::{Authority, PathAndQuery, Scheme},
 };
 use http_body::{Body as _, Frame, SizeHint};
@@ -39,6 +39,7 @@ use super::{Client, Failure, Fault, ProxyProtocol, Reply, Secure, Slot};
 use crate::{
     body::{Body, BoxError},
     error::{Error, ErrorKind},
+    exchange::Gate,
     units::Span,
 };
 
@@ -87,6 +88,8 @@ impl Http2 {
 const MAX_HEADERS: usize = 200;
 /// How long the body of an answer may stand still.
 const BODY_IDLE: Duration = Duration::from_secs(60);
+/// The same for streams of messages (gRPC, Server-Sent Events), whose pauses mean something.
+const STREAM_IDLE: Duration = Duration::from_secs(300);
 /// How often a silent HTTP/2 connection is asked whether it is still there, and how long it has to answer.
 const PING: Duration = Duration::from_secs(20);
 
@@ -295,6 +298,11 @@ impl Pool {
     /// The request as HTTP/2 wants it: scheme and authority in the URI, no `Host`.
     fn with_authority(&self, mut request: Request<Body>) -> Request<Body> {
         let host = request.headers_mut().remove(header::HOST);
+        if let Some(gate) = request.extensions_mut().remove::<Arc<Gate>>() {
+            // HTTP/2 stops a body by closing its stream; what is said before the answer is not heard there.
+            request.headers_mut().remove(header::EXPECT);
+            gate.open();
+        }
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(if self.secure.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
         parts.authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
@@ -326,8 +334,9 @@ impl Pool {
             };
         }
         head.version = http::Version::HTTP_11;
-        let mut arriving =
-            Arriving { body, timer: None, is_moving: false, lease: Some(Lease { pool: self.clone(), sender, slot }) };
+        let lease = Some(Lease { pool: self.clone(), sender, slot });
+        let idle = if is_stream(&head.headers) { STREAM_IDLE } else { BODY_IDLE };
+        let mut arriving = Arriving { body, idle, timer: None, is_moving: false, lease };
         if arriving.body.is_end_stream() {
             arriving.end();
             return Ok(Reply::from_parts(head, Body::empty()));
@@ -340,6 +349,12 @@ impl fmt::Debug for Pool {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Pool").field("address", &self.address).field("idle", &lock(&self.idle).len()).finish_non_exhaustive()
     }
+}
+
+/// Whether the body is a stream of messages.
+fn is_stream(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    media_type.starts_with(b"application/grpc") || media_type.starts_with(b"text/event-stream")
 }
 
 /// Whether a body's length is said once at most, so that all who read it on its way find the same end.
@@ -414,6 +429,7 @@ struct Lease {
 struct Arriving {
     body: Incoming,
     lease: Option<Lease>,
+    idle: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     /// Whether something has arrived since the timer was set.
     is_moving: bool,
@@ -423,7 +439,10 @@ impl Arriving {
     /// The body has ended well: the connection can be used again.
     fn end(&mut self) {
         if let Some(Lease { pool, sender: Sender::Http1(sender), slot }) = self.lease.take() {
-            pool.put_back(sender);
+            // Answered before the request was whole, a connection is of no further use: what is still sent belongs to that request.
+            if slot.as_ref().is_none_or(Slot::is_sent) {
+                pool.put_back(sender);
+            }
             drop(slot);
         }
     }
@@ -431,12 +450,13 @@ impl Arriving {
     /// Ready when nothing has arrived for too long. The timer is set when the body is first waited for, and only set anew when
     /// it fires: a body that flows costs no timers.
     fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + BODY_IDLE)));
+        let idle = self.idle;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + idle)));
         while timer.as_mut().poll(context).is_ready() {
             if !std::mem::take(&mut self.is_moving) {
                 return Poll::Ready(());
             }
-            timer.as_mut().reset(Instant::now() + BODY_IDLE);
+            timer.as_mut().reset(Instant::now() + idle);
         }
         Poll::Pending
     }

@@ -43,6 +43,14 @@ pub struct ClientCertificateConfig {
     pub key: PathBuf,
 }
 
+impl UpstreamTlsConfig {
+    /// The files that it names.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let own = self.client.iter().flat_map(|client| [&client.cert, &client.key]);
+        self.ca.iter().chain(own).map(PathBuf::as_path)
+    }
+}
+
 /// What is needed to reach `host` over TLS and to speak one of the protocols there.
 ///
 /// # Errors

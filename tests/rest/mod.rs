@@ -1,6 +1,8 @@
 //! REST routes: requests go through as they came, and a broken answer never looks complete.
 
 mod aggregate;
+mod grpc;
+mod interim;
 mod mirror;
 mod rewrite;
 mod split;

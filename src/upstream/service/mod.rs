@@ -35,6 +35,7 @@ use crate::{
     coding,
     error::{Error, ErrorKind},
     exchange::{Exchange, Upload, within},
+    grpc,
     telemetry::metrics::Metrics,
 };
 
@@ -56,6 +57,14 @@ pub struct Service {
 pub struct Slot {
     service: Arc<Service>,
     endpoint: Arc<Endpoint>,
+    upload: Option<Arc<Upload>>,
+}
+
+impl Slot {
+    /// Whether all of the call's request was there to be sent.
+    pub fn is_sent(&self) -> bool {
+        self.upload.as_ref().is_none_or(|upload| upload.is_over())
+    }
 }
 
 impl Service {
@@ -142,7 +151,7 @@ impl Service {
 
     async fn try_all(self: &Arc<Self>, call: Call, key: Option<u64>) -> Result<Reply, Failure> {
         let Call { mut request, deadline, upload, is_idempotent, trace } = call;
-        let time = (deadline, upload.as_deref());
+        let time = (deadline, upload.as_ref());
         if let Some(trace) = &trace {
             trace.inject(request.headers_mut());
         }
@@ -183,7 +192,7 @@ impl Service {
         self: &Arc<Self>,
         mut request: Request<Body>,
         (endpoints, index): (&Endpoints, usize),
-        (deadline, upload): (Instant, Option<&Upload>),
+        (deadline, upload): (Instant, Option<&Arc<Upload>>),
     ) -> Result<Reply, Failure> {
         let Some(endpoint) = endpoints.all.get(index) else {
             let error = Error::new(ErrorKind::UpstreamUnavailable, "there is no endpoint");
@@ -191,9 +200,11 @@ impl Service {
         };
         self.breaker.enter().map_err(|error| Failure { fault: Fault::Overflow, error })?;
         endpoint.under_way.fetch_add(1, Ordering::Relaxed);
-        let slot = Slot { service: self.clone(), endpoint: endpoint.clone() };
+        let slot = Slot { service: self.clone(), endpoint: endpoint.clone(), upload: upload.cloned() };
+        let upload = upload.map(Arc::as_ref);
         endpoint.address(&mut request)?;
         let until = self.retry.per_try_timeout().map_or(deadline, |limit| deadline.min(Instant::now() + limit));
+        grpc::pass_on(until, request.headers_mut());
         let sent = within(until, upload, endpoint.pool.send(request, Some(slot))).await;
         let result = sent.unwrap_or_else(|| Err(Failure::late(upload)));
         if endpoints.health.record(index, is_good(&result)) {
@@ -224,6 +235,9 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.service.breaker.leave();
         self.endpoint.under_way.fetch_sub(1, Ordering::Relaxed);
+        if let Some(upload) = &self.upload {
+            upload.stop();
+        }
     }
 }
 
