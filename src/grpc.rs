@@ -33,6 +33,12 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
     base.eq_ignore_ascii_case("application/grpc")
 }
 
+/// Whether the body of an answer is a stream of messages, of gRPC or of events, whose pauses mean something.
+pub fn is_stream(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    media_type.starts_with(b"application/grpc") || media_type.starts_with(b"text/event-stream")
+}
+
 /// How long the client of this request gives its call, if it says so.
 pub fn timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(TIMEOUT)?.to_str().ok()?;

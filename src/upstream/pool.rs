@@ -17,7 +17,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Request, StatusCode, Uri, header,
+    HeaderMap, Request, StatusCode, Uri, header,
     uri::{Authority, PathAndQuery, Scheme},
 };
 use http_body::{Body as _, Frame, SizeHint};
@@ -40,6 +40,7 @@ use crate::{
     body::{Body, BoxError},
     error::{Error, ErrorKind},
     exchange::Gate,
+    grpc,
     units::Span,
 };
 
@@ -335,7 +336,7 @@ impl Pool {
         }
         head.version = http::Version::HTTP_11;
         let lease = Some(Lease { pool: self.clone(), sender, slot });
-        let idle = if is_stream(&head.headers) { STREAM_IDLE } else { BODY_IDLE };
+        let idle = if grpc::is_stream(&head.headers) { STREAM_IDLE } else { BODY_IDLE };
         let mut arriving = Arriving { body, idle, timer: None, is_moving: false, lease };
         if arriving.body.is_end_stream() {
             arriving.end();
@@ -349,12 +350,6 @@ impl fmt::Debug for Pool {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Pool").field("address", &self.address).field("idle", &lock(&self.idle).len()).finish_non_exhaustive()
     }
-}
-
-/// Whether the body is a stream of messages.
-fn is_stream(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    media_type.starts_with(b"application/grpc") || media_type.starts_with(b"text/event-stream")
 }
 
 /// Whether a body's length is said once at most, so that all who read it on its way find the same end.
@@ -438,12 +433,11 @@ struct Arriving {
 impl Arriving {
     /// The body has ended well: the connection can be used again.
     fn end(&mut self) {
-        if let Some(Lease { pool, sender: Sender::Http1(sender), slot }) = self.lease.take() {
-            // Answered before the request was whole, a connection is of no further use: what is still sent belongs to that request.
-            if slot.as_ref().is_none_or(Slot::is_sent) {
-                pool.put_back(sender);
-            }
-            drop(slot);
+        // Answered before the request was whole, a connection is of no further use: what is still sent belongs to that request.
+        if let Some(Lease { pool, sender: Sender::Http1(sender), slot }) = self.lease.take()
+            && slot.as_ref().is_none_or(Slot::is_sent)
+        {
+            pool.put_back(sender);
         }
     }
 
