@@ -75,10 +75,7 @@ pub async fn serve(given: Given, announce: impl FnOnce(SocketAddr, &Config)) -> 
     tracing::info!(%address, "listening");
     tokio::spawn(end_on_signal(stop.clone(), status, foundation.clone()));
 
-    let handler = move |arrival: Arrival, request: Request<Incoming>| {
-        let snapshot = served.load_full();
-        async move { snapshot.handle(arrival, request).await }
-    };
+    let handler = move |arrival: Arrival, request: Request<Incoming>| served.load_full().handle(arrival, request);
     let drain = Drain { stop: stop.clone(), limit: config.shutdown.drain.0 };
     if let Some(listener) = plain {
         let plain = Front { listener, tls: None, proxies, metrics: foundation.metrics.clone() };

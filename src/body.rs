@@ -60,7 +60,12 @@ impl Body {
 
     /// Keeps `thing` (a permit, a gauge's decrement) until the body has ended or is dropped.
     pub fn hold(&mut self, thing: impl Any + Send) {
-        self.held.push(Box::new(thing));
+        self.keep(Box::new(thing));
+    }
+
+    /// The same for what is in a box of its own already.
+    pub fn keep(&mut self, thing: Box<dyn Any + Send>) {
+        self.held.push(thing);
     }
 
     /// The bytes, when they are all there already.

@@ -147,8 +147,14 @@ impl Snapshot {
     }
 
     /// Answers one request.
-    pub async fn handle(&self, arrival: Arrival, request: Request<Incoming>) -> http::Response<Body> {
-        self.pipeline.handle(arrival, request).await
+    pub fn handle(
+        self: Arc<Self>,
+        arrival: Arrival,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = http::Response<Body>> + Send {
+        // Outside of the future, which is moved several times and would have room for the request beside the exchange.
+        let received = self.pipeline.receive(arrival, request);
+        async move { self.pipeline.handle(received).await }
     }
 }
 

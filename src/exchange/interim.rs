@@ -13,7 +13,7 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Request, StatusCode, header};
 
 /// Most interim answers to one request that go on; further ones are dropped.
 const MOST: usize = 16;
@@ -136,6 +136,14 @@ pub struct Gate {
 }
 
 impl Gate {
+    /// Lets the body of a request go at once, where what is said before an answer is not heard: HTTP/2 has another way to stop it.
+    pub fn waive<B>(request: &mut Request<B>) {
+        if let Some(gate) = request.extensions_mut().remove::<Arc<Self>>() {
+            request.headers_mut().remove(header::EXPECT);
+            gate.open();
+        }
+    }
+
     /// The body may go.
     pub fn open(&self) {
         self.is_open.store(true, Ordering::Release);

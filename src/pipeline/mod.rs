@@ -34,8 +34,17 @@ use hyper::body::Incoming;
 
 pub use self::route::Routes;
 use self::{
-    access::Access, auth::Auth, compression::Compression, concurrency::Concurrency, cors::Cors, csrf::Csrf,
-    deprecation::Deprecation, limits::Limits, observe::Observer, rate_limit::RateLimit, server_timing::ServerTiming,
+    access::Access,
+    auth::Auth,
+    compression::Compression,
+    concurrency::Concurrency,
+    cors::Cors,
+    csrf::Csrf,
+    deprecation::Deprecation,
+    limits::Limits,
+    observe::{Observed, Observer},
+    rate_limit::RateLimit,
+    server_timing::ServerTiming,
     trusted_proxies::TrustedProxies,
 };
 use crate::{
@@ -126,11 +135,18 @@ impl Target {
     }
 }
 
+/// An exchange that begins, and the body of its request.
+pub type Received = (Box<Observed>, Body);
+
 impl Pipeline {
-    /// Answers one request, always.
-    pub async fn handle(&self, arrival: Arrival, request: Request<Incoming>) -> Response<Body> {
+    /// Begins an exchange with a request that has just arrived.
+    pub fn receive(&self, arrival: Arrival, request: Request<Incoming>) -> Received {
         let (exchange, body) = receive(arrival, request);
-        let mut observed = self.observer.begin(exchange);
+        (self.observer.begin(exchange), body)
+    }
+
+    /// Answers one request, always.
+    pub async fn handle(&self, (mut observed, body): Received) -> Response<Body> {
         let exchange = &mut observed.exchange;
         let mut matched = None;
         let result = self.run(exchange, body, &mut matched).await;
@@ -145,7 +161,7 @@ impl Pipeline {
             compression.apply(exchange, &mut response);
         }
         observed.answered(response.status(), error);
-        response.body_mut().hold(observed);
+        response.body_mut().keep(observed);
         response
     }
 

@@ -39,10 +39,10 @@ pub struct Observed {
 }
 
 impl Observer {
-    /// Begins to observe an exchange; starts its span.
-    pub fn begin(self: &Arc<Self>, mut exchange: Exchange) -> Observed {
+    /// Begins to observe an exchange; starts its span. From here on it stays where it is in memory until its end.
+    pub fn begin(self: &Arc<Self>, mut exchange: Exchange) -> Box<Observed> {
         exchange.span = self.tracer.as_ref().map(|tracer| tracer.start(&exchange.headers, exchange.started));
-        Observed { exchange, observer: self.clone(), outcome: None, _active: self.metrics.request() }
+        Box::new(Observed { exchange, observer: self.clone(), outcome: None, _active: self.metrics.request() })
     }
 }
 

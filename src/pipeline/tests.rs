@@ -115,7 +115,7 @@ async fn gateway_with(matching: &str, yaml: &str, rewrite: Rewrite, tls: Option<
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     let handler = move |arrival, request| {
         let pipeline = pipeline.clone();
-        async move { pipeline.handle(arrival, request).await }
+        async move { pipeline.handle(pipeline.receive(arrival, request)).await }
     };
     let front = Front { listener, tls, proxies: None, metrics: Metrics::new() };
     let drain = Drain { stop: stop.clone(), limit: Duration::from_secs(3) };

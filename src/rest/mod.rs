@@ -62,7 +62,8 @@ impl Proxy {
         let is_idempotent = exchange.method.is_idempotent() && exchange.method != Method::TRACE;
         let (deadline, upload) = (exchange.deadline, exchange.upload.clone());
         let call = Call { request, deadline, upload, is_idempotent, trace: span.as_ref().map(RequestSpan::context) };
-        let result = upstream.call(exchange, call).await;
+        // Large, and moved once this way instead of with every step around it.
+        let result = Box::pin(upstream.call(exchange, call)).await;
         let ended = Instant::now();
         exchange.upstream_time = ended - started;
         if let Some(mut span) = span {
@@ -131,6 +132,6 @@ mod tests {
         let call = Call { request, deadline: exchange.deadline, upload: None, is_idempotent: true, trace: None };
         let inner = std::mem::size_of_val(&upstream.call(&exchange, call));
         let size = std::mem::size_of_val(&proxy.serve(&mut exchange, Body::empty()));
-        assert!(size < 7_000, "{size} bytes, of which the upstream's call has {inner}");
+        assert!(size < 1_500, "{size} bytes, of which the upstream's call has {inner}");
     }
 }

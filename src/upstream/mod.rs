@@ -186,11 +186,11 @@ impl Upstream {
     ///
     /// # Errors
     /// One of the `Upstream…` kinds.
-    pub async fn call(&self, exchange: &Exchange, mut call: Call) -> Result<Reply, Error> {
+    pub fn call(&self, exchange: &Exchange, mut call: Call) -> impl Future<Output = Result<Reply, Error>> + Send + use<'_> {
         self.rules.apply_to_request(&exchange.headers, call.request.headers_mut());
         self.service.introduce(exchange, &mut call);
         let key = self.service.key(exchange);
-        self.service.call(call, key).await
+        self.service.call(call, key)
     }
 
     /// Sends a call and reads its whole answer, at most `limit` bytes. Where `deduplicate_query` is on, identical idempotent

@@ -224,13 +224,13 @@ impl Pool {
         if self.settings.proxy_protocol.is_some() {
             return;
         }
-        let mut idle = lock(&self.idle);
-        let is_old = |oldest: &Idle| oldest.since.elapsed() >= self.settings.config.idle_timeout.0;
+        let (mut idle, now) = (lock(&self.idle), Instant::now());
+        let is_old = |oldest: &Idle| now - oldest.since >= self.settings.config.idle_timeout.0;
         if idle.len() >= self.settings.config.max_idle || idle.first().is_some_and(is_old) {
             idle.retain(|candidate| !is_old(candidate) && !candidate.sender.is_closed());
         }
         if idle.len() < self.settings.config.max_idle && !sender.is_closed() {
-            idle.push(Idle { sender, since: Instant::now() });
+            idle.push(Idle { sender, since: now });
         }
         drop(idle);
         if self.waiting.load(Ordering::Relaxed) > 0 {
@@ -299,11 +299,7 @@ impl Pool {
     /// The request as HTTP/2 wants it: scheme and authority in the URI, no `Host`.
     fn with_authority(&self, mut request: Request<Body>) -> Request<Body> {
         let host = request.headers_mut().remove(header::HOST);
-        if let Some(gate) = request.extensions_mut().remove::<Arc<Gate>>() {
-            // HTTP/2 stops a body by closing its stream; what is said before the answer is not heard there.
-            request.headers_mut().remove(header::EXPECT);
-            gate.open();
-        }
+        Gate::waive(&mut request);
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(if self.secure.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
         parts.authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
