@@ -7,6 +7,7 @@ mod cli;
 mod execute;
 mod federation;
 mod graphql;
+mod grpc;
 mod pipeline;
 mod reload;
 mod rest;

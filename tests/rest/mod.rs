@@ -1,7 +1,6 @@
 //! REST routes: requests go through as they came, and a broken answer never looks complete.
 
 mod aggregate;
-mod grpc;
 mod interim;
 mod mirror;
 mod rewrite;
