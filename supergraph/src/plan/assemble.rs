@@ -11,6 +11,7 @@ use super::operation::Operation;
 use super::options::{Naming, Options};
 use super::selections::{Selections, SetId};
 use super::shape::{Shape, TypeSet};
+use super::told::Told;
 use super::{
     Condition, ContextValue, ContextVariable, EntityBatch, EntityPosition, Fetch, OperationKind, Plan, Representation,
     RepresentationField, RepresentationTypename, RepresentationValue, Target, request, rows,
@@ -36,9 +37,8 @@ pub(super) struct Ready<'r, 'a> {
     pub draft: &'r Draft,
     /// Fetches that are sent together, in order.
     pub groups: &'r [Vec<usize>],
-    /// Layouts of whose objects some visit tells the own types. A field set that does not depend on them is not worth a fetch to a
-    /// subgraph that knows them.
-    pub told: Vec<bool>,
+    /// Who tells the objects' own types. A field set that does not depend on them is not worth a fetch to a subgraph that knows them.
+    pub told: Told,
 }
 
 /// A plan with what printing it needs.
@@ -55,6 +55,8 @@ pub(super) enum Explained {
     Root {
         /// The layout of the root.
         layout: usize,
+        /// The fetch in the draft.
+        fetch: usize,
         /// Internal aliases.
         renames: Vec<Rename>,
     },
@@ -64,8 +66,8 @@ pub(super) enum Explained {
 
 /// One `_entities` field.
 pub(super) struct ExplainedBatch {
-    /// The layouts whose objects it asks for.
-    pub layouts: Vec<usize>,
+    /// The layouts whose objects it asks for, each with the fetch in the draft.
+    pub layouts: Vec<(usize, usize)>,
     /// How they are represented.
     pub arrivals: Vec<(ArrivalDraft, Vec<RepresentationField>)>,
     /// What is read from contexts.
@@ -154,7 +156,7 @@ fn request(
         variables.extend(body.variables);
         let layout = ready.layout_of(first);
         let target = Target::Root { layout: LayoutId::new(layout), read: body.read };
-        (body.text, target, Explained::Root { layout, renames: body.renames })
+        (body.text, target, Explained::Root { layout, fetch: first_index, renames: body.renames })
     } else {
         entities(ready, documents, conditions, &drafts, &mut variables)
     };
@@ -197,7 +199,7 @@ fn entities(
         let (mut layouts, mut arrivals) = (Vec::new(), Vec::new());
         for member in members {
             let condition = if drafts.len() > 1 { conditions.get(member.guard) } else { None };
-            layouts.push(member.layout);
+            layouts.push((member.layout, member.fetch));
             let contexts: Vec<ContextValue> = body.contexts.iter().map(|id| ready.context_value(member.layout, *id)).collect();
             for (arrival, fields) in &member.arrivals {
                 let mut position = position(ready, &member, arrival, fields.clone(), condition);
@@ -229,6 +231,7 @@ struct Batch {
 /// One fetch within an `_entities` field.
 struct Member {
     layout: usize,
+    fetch: usize,
     read: crate::ids::ReadId,
     guard: Guard,
     arrivals: Vec<(ArrivalDraft, Vec<RepresentationField>)>,
@@ -242,7 +245,7 @@ fn batches(ready: &Ready<'_, '_>, documents: &mut Documents<'_, '_>, drafts: &[(
         let layout = ready.layout_of(draft);
         for part in ready.parts(draft) {
             let Some(body) = documents.body(*index, &part, known(draft)) else { continue };
-            batches.add(ready, (layout, draft.guard), part, body);
+            batches.add(ready, (layout, *index, draft.guard), part, body);
         }
     }
     batches.list
@@ -258,10 +261,10 @@ struct Batches {
 
 impl Batches {
     /// Adds an `_entities` field, or more objects to one that selects the same for objects that look alike.
-    fn add(&mut self, ready: &Ready<'_, '_>, (layout, guard): (usize, Guard), part: Vec<ArrivalDraft>, body: Body) {
+    fn add(&mut self, ready: &Ready<'_, '_>, (layout, fetch, guard): (usize, usize, Guard), part: Vec<ArrivalDraft>, body: Body) {
         let mut arrivals: Vec<(ArrivalDraft, Vec<RepresentationField>)> = Vec::new();
         for arrival in &part {
-            let fields = fields(ready, layout, &arrival.types, &arrival.needs);
+            let fields = fields(ready, (layout, Some(fetch)), &arrival.types, &arrival.needs);
             match arrivals.iter_mut().find(|(known, list)| known.naming == arrival.naming && *list == fields) {
                 Some((known, _)) => {
                     known.types = union(&known.types, &arrival.types);
@@ -270,7 +273,7 @@ impl Batches {
                 None => arrivals.push((arrival.clone(), fields)),
             }
         }
-        let member = Member { layout, read: body.read, guard, arrivals };
+        let member = Member { layout, fetch, read: body.read, guard, arrivals };
         let same_text = self.by_text.entry(body.text.clone()).or_default();
         if !same_text.is_empty() {
             let own = looks(ready, &member);
@@ -393,8 +396,13 @@ pub(super) fn covers(ready: &Ready<'_, '_>, layout: usize, arrival: &ArrivalDraf
     }
 }
 
-/// The fields of a representation: those of all field sets, each once.
-pub(super) fn fields(ready: &Ready<'_, '_>, layout: usize, types: &TypeSet, sets: &[SetId]) -> Vec<RepresentationField> {
+/// The fields of a representation for a fetch, or of a context (which no fetch needs types for): those of all field sets, each once.
+pub(super) fn fields(
+    ready: &Ready<'_, '_>,
+    (layout, fetch): (usize, Option<usize>),
+    types: &TypeSet,
+    sets: &[SetId],
+) -> Vec<RepresentationField> {
     let mut list: Vec<RepresentationField> = Vec::new();
     let Some(draft) = ready.draft.layouts.get(layout) else { return list };
     for set in sets {
@@ -412,10 +420,11 @@ pub(super) fn fields(ready: &Ready<'_, '_>, layout: usize, types: &TypeSet, sets
             } else {
                 types.clone()
             };
-            let (slots, _) = draft.slots_of(field.signature, &on);
+            let is_blurred = draft.is_blurred(ready.options, ready.selections.call(field.signature));
+            let (slots, _) = draft.slots_of(field.signature, &on, is_blurred);
             for (slot, of) in slots {
                 let value = match (field.below, draft.slots.get(slot).and_then(|slot| slot.below)) {
-                    (Some(below), Some(child)) => RepresentationValue::Object(nested(ready, child, below)),
+                    (Some(below), Some(child)) => RepresentationValue::Object(nested(ready, (child, fetch), below)),
                     _ => RepresentationValue::Leaf,
                 };
                 let types = if of.iter().eq(types.iter()) { None } else { Some(of) };
@@ -432,10 +441,10 @@ fn is_shared(ready: &Ready<'_, '_>, set: SetId) -> bool {
 }
 
 /// The fields of a nested object.
-fn nested(ready: &Ready<'_, '_>, layout: usize, set: SetId) -> Vec<RepresentationField> {
+fn nested(ready: &Ready<'_, '_>, (layout, fetch): (usize, Option<usize>), set: SetId) -> Vec<RepresentationField> {
     let types = ready.selections.types(ready.selections.set(set).types).clone();
     let mut list = Vec::new();
-    if types.len() > 1 && ready.told.get(layout) == Some(&true) {
+    if types.len() > 1 && fetch.is_some_and(|fetch| ready.told.is_known(ready.draft, layout, fetch)) {
         list.push(RepresentationField {
             key: "__typename".into(),
             slot: SlotId::new(0),
@@ -443,7 +452,7 @@ fn nested(ready: &Ready<'_, '_>, layout: usize, set: SetId) -> Vec<Representatio
             value: RepresentationValue::Typename,
         });
     }
-    for field in fields(ready, layout, &types, &[set]) {
+    for field in fields(ready, (layout, fetch), &types, &[set]) {
         add(&mut list, field);
     }
     list

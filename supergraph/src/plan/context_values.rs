@@ -26,7 +26,7 @@ impl Ready<'_, '_> {
             for (object, set) in level.iter().flat_map(|level| &level.setters) {
                 setters.push(*object);
                 let only = TypeSet::new(vec![*object]);
-                let own = fields(self, at, &only, &[*set]);
+                let own = fields(self, (at, None), &only, &[*set]);
                 list.extend(own.into_iter().map(|field| RepresentationField { types: Some(only.clone()), ..field }));
             }
             let setters = TypeSet::new(setters);

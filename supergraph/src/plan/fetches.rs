@@ -9,7 +9,7 @@ use super::choose::{Chooser, Solution, Stage, Step, Visit};
 use super::condition::{ALWAYS, Guard};
 use super::contexts::UseId;
 use super::options::Naming;
-use super::selections::{SelectedField, SetId, Signature};
+use super::selections::{SetId, Signature};
 use super::shape::{TypeSet, Wrap};
 use crate::ids::{SubgraphId, TypeId};
 use indexmap::IndexMap;
@@ -43,6 +43,8 @@ pub(super) struct LayoutDraft {
     pub slots: Vec<SlotDraft>,
     /// When it can be there at all; never stronger than that.
     pub guard: Guard,
+    /// Interfaces of its types that are interface objects in some subgraph, where a client's layout has several types.
+    pub blurs: Vec<TypeId>,
     /// Entity visits.
     visits: Vec<usize>,
 }
@@ -141,24 +143,6 @@ impl Draft {
     }
 }
 
-impl LayoutDraft {
-    /// The slots that hold a field for each of these types, and the types without one.
-    pub fn slots_of(&self, signature: Signature, types: &TypeSet) -> (Vec<(usize, TypeSet)>, TypeSet) {
-        let mut found: Vec<(usize, Vec<TypeId>)> = Vec::new();
-        let mut missing = Vec::new();
-        for id in types.iter() {
-            match self.slots.iter().position(|slot| slot.signature == signature && slot.types.contains(id)) {
-                None => missing.push(id),
-                Some(slot) => match found.iter_mut().find(|(known, _)| *known == slot) {
-                    Some((_, types)) => types.push(id),
-                    None => found.push((slot, vec![id])),
-                },
-            }
-        }
-        (found.into_iter().map(|(slot, types)| (slot, TypeSet::new(types))).collect(), TypeSet::new(missing))
-    }
-}
-
 impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
     /// A draft with the client's layouts.
     pub fn new(chooser: &'c mut Chooser<'a, 's>, root: SetId) -> Self {
@@ -186,7 +170,9 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
             }
             let selection = self.chooser.selections.set(set).clone();
             let types = self.chooser.selections.types(selection.types).clone();
-            self.draft.layouts.push(LayoutDraft { set: Some(set), parent, types, slots: Vec::new(), guard, visits: Vec::new() });
+            let blurs = self.chooser.options.blurs(&types);
+            let (set, slots, visits) = (Some(set), Vec::new(), Vec::new());
+            self.draft.layouts.push(LayoutDraft { set, parent, types, slots, guard, blurs, visits });
             let mut below = Vec::new();
             for (index, field) in selection.fields.iter().enumerate() {
                 let slot = self.push_slot(layout, field, field.key.to_string(), Some(index));
@@ -197,14 +183,6 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
             }
             open.extend(below.into_iter().rev());
         }
-    }
-
-    fn push_slot(&mut self, layout: usize, field: &SelectedField, key: String, client: Option<usize>) -> usize {
-        let types = self.chooser.selections.types(field.types).clone();
-        let Some(layout) = self.draft.layouts.get_mut(layout) else { return 0 };
-        let (signature, wrap) = (field.signature, field.wrap);
-        layout.slots.push(SlotDraft { key, signature, types, below: None, wrap, client });
-        layout.slots.len() - 1
     }
 
     /// Lays out the solution of a root, or of a part of it. Returns the fetches that it uses.
@@ -352,49 +330,11 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
     }
 
     /// The selection set that a part belongs to, and the field's place there.
-    fn whole(&self, (set, field): (SetId, usize)) -> (SetId, usize) {
+    pub(super) fn whole(&self, (set, field): (SetId, usize)) -> (SetId, usize) {
         match self.parts.get(&set) {
             Some((whole, places)) => (*whole, places.get(field).copied().unwrap_or(field)),
             None => (set, field),
         }
-    }
-
-    /// The slots of a field for these types: the client's own, those with the same value, or a new internal one.
-    fn slots_for(&mut self, layout: usize, types: &TypeSet, set: SetId, field: usize) -> Vec<(usize, TypeSet)> {
-        let (whole, place) = self.whole((set, field));
-        let Some(selected) = self.chooser.selections.field(set, field).cloned() else { return Vec::new() };
-        let Some(draft) = self.draft.layouts.get(layout) else { return Vec::new() };
-        if draft.set == Some(whole) {
-            // The client's fields have the first slots, in their order.
-            let slot = draft.slots.get(place).filter(|slot| slot.client == Some(place));
-            return slot.map(|_| (place, types.clone())).into_iter().collect();
-        }
-        let (mut found, missing) = draft.slots_of(selected.signature, types);
-        if !missing.is_empty() {
-            found.push((self.internal_slot(layout, &selected, &missing), missing));
-        }
-        found
-    }
-
-    fn internal_slot(&mut self, layout: usize, selected: &SelectedField, types: &TypeSet) -> usize {
-        let Some(draft) = self.draft.layouts.get_mut(layout) else { return 0 };
-        let same =
-            draft.slots.iter_mut().enumerate().find(|(_, slot)| slot.signature == selected.signature && slot.client.is_none());
-        if let Some((index, slot)) = same {
-            slot.types = TypeSet::new(slot.types.iter().chain(types.iter()).collect());
-            return index;
-        }
-        let mut key = selected.name.to_string();
-        let mut number = 1;
-        while draft.slots.iter().any(|slot| slot.key == key) {
-            key = format!("_{}_{number}", selected.name);
-            number += 1;
-        }
-        let slot = self.push_slot(layout, selected, key, None);
-        if let Some(slot) = self.slot_mut(layout, slot) {
-            slot.types = types.clone();
-        }
-        slot
     }
 
     /// The layout below a slot; made for an internal one.
@@ -411,12 +351,13 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
         let child = self.draft.layouts.len();
         let parent = Some((layout, slot));
         let guard = self.draft.layouts.get(layout)?.guard;
-        self.draft.layouts.push(LayoutDraft { set: None, parent, types, slots: Vec::new(), guard, visits: Vec::new() });
+        let (slots, blurs, visits) = (Vec::new(), Vec::new(), Vec::new());
+        self.draft.layouts.push(LayoutDraft { set: None, parent, types, slots, guard, blurs, visits });
         self.slot_mut(layout, slot)?.below = Some(child);
         Some(child)
     }
 
-    fn slot_mut(&mut self, layout: usize, slot: usize) -> Option<&mut SlotDraft> {
+    pub(super) fn slot_mut(&mut self, layout: usize, slot: usize) -> Option<&mut SlotDraft> {
         self.draft.layouts.get_mut(layout)?.slots.get_mut(slot)
     }
 

@@ -89,18 +89,18 @@ fn node(ready: &Ready<'_, '_>, fetch: &Fetch, explained: &Explained) -> Value {
     });
     let Some(object) = node.as_object_mut() else { return node };
     match explained {
-        Explained::Root { layout, renames } => {
+        Explained::Root { layout, fetch, renames } => {
             insert(object, "outputRewrites", output_rewrites(renames));
-            flatten(path(ready, *layout), node)
+            flatten(path(ready, *layout, *fetch), node)
         }
         Explained::Entities(batches) => match batches.as_slice() {
             [ExplainedBatch { layouts, arrivals, contexts, renames }] if layouts.len() == 1 => {
-                let layout = layouts.first().copied().unwrap_or(0);
+                let (layout, fetch) = layouts.first().copied().unwrap_or((0, 0));
                 object.insert("requires".to_owned(), requires(ready, layout, arrivals));
                 insert(object, "inputRewrites", input_rewrites(ready, layout, arrivals));
                 insert(object, "outputRewrites", output_rewrites(renames));
                 insert(object, "contextRewrites", ready.context_rewrites(layout, contexts.iter()));
-                flatten(path(ready, layout), node)
+                flatten(path(ready, layout, fetch), node)
             }
             _ => {
                 let aliases: Vec<Value> = fetch_batches(ready, fetch, batches);
@@ -117,8 +117,8 @@ fn fetch_batches(ready: &Ready<'_, '_>, fetch: &Fetch, batches: &[ExplainedBatch
     let pairs = batches.iter().zip(targets);
     pairs
         .map(|(batch, target)| {
-            let layout = batch.layouts.first().copied().unwrap_or(0);
-            let paths: Vec<Vec<String>> = batch.layouts.iter().map(|layout| path(ready, *layout)).collect();
+            let layout = batch.layouts.first().map_or(0, |(layout, _)| *layout);
+            let paths: Vec<Vec<String>> = batch.layouts.iter().map(|(layout, fetch)| path(ready, *layout, *fetch)).collect();
             let mut alias = json!({
                 "alias": target.key,
                 "representationsVariableName": target.variable,
@@ -145,8 +145,9 @@ fn flatten(path: Vec<String>, node: Value) -> Value {
     if path.is_empty() { node } else { json!({ "kind": "Flatten", "path": path, "node": node }) }
 }
 
-/// The path of a layout, with conditions where a field on the way is only for some types.
-fn path(ready: &Ready<'_, '_>, layout: usize) -> Vec<String> {
+/// The path of a layout, with conditions where a field on the way is only for some types and these are known before the fetch. Where
+/// they are not, everything that stands there is asked for.
+fn path(ready: &Ready<'_, '_>, layout: usize, fetch: usize) -> Vec<String> {
     let mut path: Vec<String> = Vec::new();
     let mut next = ready.draft.layouts.get(layout).and_then(|layout| layout.parent);
     let mut filter: Option<String> = None;
@@ -158,7 +159,7 @@ fn path(ready: &Ready<'_, '_>, layout: usize) -> Vec<String> {
         if let (Some(filter), Some(last)) = (filter.take(), steps.last_mut()) {
             last.push_str(&filter);
         }
-        if slot.types != layout.types {
+        if slot.types != layout.types && ready.told.is_known(ready.draft, above, fetch) {
             let names: Vec<&str> = slot.types.iter().map(|id| name(ready, id)).collect();
             filter = Some(format!("|[{}]", names.join(",")));
         }

@@ -5,6 +5,7 @@
 //! fetch), `assemble` (the plan).
 //! Relied on by the gateway's executor, which runs a plan without looking anything up by name.
 
+mod ambiguity;
 mod arguments;
 mod arrivals;
 mod assemble;
@@ -28,7 +29,9 @@ mod request;
 mod rows;
 mod selections;
 pub mod shape;
+mod slots;
 mod stages;
+mod told;
 mod unreachable;
 
 use crate::ids::{ConditionId, FetchId, IdVec, LabelId, LayoutId, ReadId, RequirementId, SlotId, SubgraphId};
@@ -45,6 +48,7 @@ use rustc_hash::FxHashSet;
 use selections::Selections;
 use shape::{Shape, TypeSet};
 use std::rc::Rc;
+use told::Told;
 
 /// What one request decides about planning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -159,6 +163,7 @@ fn run<T>(
     let mut selections = Selections::new(supergraph, operation.lists.clone(), &options.denied);
     let options = Options { supergraph, tables, labels: &options.labels };
     let set = selections.collect_root(root, operation.root)?;
+    ambiguity::mark(&mut selections, options);
     let contexts = Rc::new(Contexts::find(&mut selections, &options, operation)?);
     let mut chooser = Chooser::new(options, &mut selections, contexts.clone());
     let mut drafter = Drafter::new(&mut chooser, set);
@@ -171,7 +176,7 @@ fn run<T>(
     let mut draft = drafter.draft;
     conditions::hoist(&mut draft, &mut selections.guards);
     let groups = batch::batch(&mut draft);
-    let told = rows::told(options, &draft);
+    let told = Told::find(options, &draft);
     let ready = Ready { operation, options, selections: &selections, contexts: &contexts, draft: &draft, groups: &groups, told };
     let assembled = assemble(&ready);
     if cfg!(debug_assertions) {

@@ -154,6 +154,25 @@ impl<'a> Options<'a> {
         self.supergraph.get_type(id).interface_object_in.contains(subgraph)
     }
 
+    /// Interfaces of these types, if there are several, that some subgraph defines as an object type: it cannot tell them apart.
+    pub fn blurs(&self, types: &TypeSet) -> Vec<TypeId> {
+        if types.len() < 2 {
+            return Vec::new();
+        }
+        let all = types.iter().flat_map(|id| &self.supergraph.get_type(id).interfaces);
+        let mut found: Vec<TypeId> =
+            all.copied().filter(|id| !self.supergraph.get_type(*id).interface_object_in.is_empty()).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Whether some subgraph that defines this interface as an object type has the field there.
+    pub fn has_as_interface_object(&self, id: TypeId, name: &str) -> bool {
+        let field = self.supergraph.field_of(id, name).map(|field| self.supergraph.field(field));
+        field.is_some_and(|field| self.supergraph.get_type(id).interface_object_in.iter().any(|at| field.at(at).is_some()))
+    }
+
     /// Object types that a value of type `id` may have in `subgraph`.
     pub fn possible(&self, id: TypeId, subgraph: SubgraphId) -> &'a TypeSet {
         let ty = self.supergraph.get_type(id);

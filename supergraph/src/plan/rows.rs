@@ -3,8 +3,7 @@
 //! Relied on by `assemble`.
 
 use super::assemble::{Conditions, Ready, empty_shape};
-use super::fetches::{Draft, LayoutDraft, SlotDraft};
-use super::options::Options;
+use super::fetches::{LayoutDraft, SlotDraft};
 use super::shape::{Layout, LeafKind, OutputField, OutputValue, PathElement, Shape, TypeSet, Wrap};
 use super::unreachable::Given;
 use super::{Introspection, introspect};
@@ -96,19 +95,6 @@ impl Rows<'_, '_, '_, '_> {
             _ => LeafKind::Any,
         }
     }
-}
-
-/// For each layout whether some visit tells its objects' own types.
-pub(super) fn told(options: Options<'_>, draft: &Draft) -> Vec<bool> {
-    let mut told = vec![false; draft.layouts.len()];
-    for visit in &draft.visits {
-        let Some(fetch) = draft.fetches.get(visit.fetch) else { continue };
-        let is_telling = visit.ty.map_or(visit.typename, |ty| !options.is_interface_object(ty, fetch.subgraph));
-        if let Some(told) = told.get_mut(visit.layout) {
-            *told |= is_telling;
-        }
-    }
-    told
 }
 
 /// Where a layout stands.

@@ -72,6 +72,8 @@ pub(super) struct SelectedField {
     pub below: Option<SetId>,
     /// It is not fetched, for whoever asks must not see it.
     pub denied: Option<Denied>,
+    /// Only who knows the objects' types can give it (`ambiguity`).
+    pub is_ambiguous: bool,
 }
 
 impl SelectedField {
@@ -170,6 +172,11 @@ impl<'a> Selections<'a> {
     /// Field `index` of a selection set.
     pub fn field(&self, set: SetId, index: usize) -> Option<&SelectedField> {
         self.set(set).fields.get(index)
+    }
+
+    /// The same, to be changed.
+    pub fn field_mut(&mut self, set: SetId, index: usize) -> Option<&mut SelectedField> {
+        self.sets.get_mut(set.0 as usize)?.fields.get_mut(index)
     }
 
     /// The object types of an interned set.
@@ -413,6 +420,7 @@ impl<'a> Selections<'a> {
             named,
             below,
             denied,
+            is_ambiguous: false,
         })
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Attempt<'c, 'a, 's> {
     pub facts: FxHashMap<(usize, Signature, Option<SetId>, Option<usize>), Fact>,
     /// Visits that give a required field.
     pub required: FxHashMap<(usize, Signature), usize>,
+    /// Ambiguous fields of classes that nobody who knows the types gives: they are taken from who does not.
+    pub blurred: FxHashSet<(usize, Signature)>,
     pub unreachable: usize,
     /// Steps that the client's fields need.
     pub wanted: Vec<usize>,
@@ -88,6 +90,7 @@ impl Chooser<'_, '_> {
             steps: Vec::new(),
             facts: FxHashMap::default(),
             required: FxHashMap::default(),
+            blurred: FxHashSet::default(),
             unreachable: 0,
             wanted: Vec::new(),
             contexts: Vec::new(),
@@ -112,9 +115,11 @@ impl Chooser<'_, '_> {
 
     /// Whether some door gives a field.
     pub(super) fn given_by_door(&self, doors: &[Door], class: &Class, field: &SelectedField) -> bool {
-        doors
-            .iter()
-            .any(|door| self.opens(door, class.example) && self.gives(class.example, door.subgraph, door.provided, &field.name))
+        doors.iter().any(|door| {
+            self.opens(door, class.example)
+                && self.gives(class.example, door.subgraph, door.provided, &field.name)
+                && (!field.is_ambiguous || self.tells_type(door, class.example))
+        })
     }
 
     /// Whether the objects' type must be fetched from elsewhere, or a root entered.
@@ -317,6 +322,7 @@ impl Attempt<'_, '_, '_> {
                 let needs: Vec<SetId> = arrival.needs.into_iter().filter(|need| !known.needs.contains(need)).collect();
                 known.needs.extend(needs);
                 known.inputs.extend(arrival.inputs);
+                known.type_known |= arrival.type_known;
             }
             None => visit.arrivals.push(arrival),
         }
@@ -326,7 +332,7 @@ impl Attempt<'_, '_, '_> {
     pub fn doors_below(&mut self, class: usize, set: SetId, field: usize) -> (Vec<usize>, Vec<Door>) {
         let Some(field) = self.chooser.selections.field(set, field).cloned() else { return Default::default() };
         let Some(example) = self.classes.get(class).map(|class| class.example) else { return Default::default() };
-        let mut sources = self.sources(class, &field.name);
+        let mut sources = self.sources(class, &field);
         if let Some(visit) = self.required.get(&(class, field.signature)) {
             sources.push(*visit);
         }

@@ -8,7 +8,7 @@ use super::{Arrival, NEVER, Stage, Step, Visit};
 use crate::ids::SubgraphId;
 use crate::plan::PlanError;
 use crate::plan::options::Naming;
-use crate::plan::selections::SetId;
+use crate::plan::selections::{SelectedField, SetId};
 use apollo_compiler::Name;
 
 /// A placed field.
@@ -53,8 +53,8 @@ impl Attempt<'_, '_, '_> {
     }
 
     fn leaf(&mut self, class: usize, set: SetId, field: usize, bound: Stage) -> Result<Option<Fact>, PlanError> {
-        let Some(name) = self.chooser.selections.field(set, field).map(|field| field.name.clone()) else { return Ok(None) };
-        let there = self.sources(class, &name).into_iter().min_by_key(|visit| (self.stage(*visit), *visit));
+        let Some(selected) = self.chooser.selections.field(set, field) else { return Ok(None) };
+        let there = self.sources(class, selected).into_iter().min_by_key(|visit| (self.stage(*visit), *visit));
         let visit = match there {
             Some(visit) => Some(visit),
             None => self.open_source(class, set, field, bound)?,
@@ -100,8 +100,9 @@ impl Attempt<'_, '_, '_> {
     /// Makes a visit that gives a field: without requirement if possible, preferred subgraphs first, then the earliest.
     fn open_source(&mut self, class: usize, set: SetId, field: usize, bound: Stage) -> Result<Option<usize>, PlanError> {
         let Some(selected) = self.chooser.selections.field(set, field).cloned() else { return Ok(None) };
+        let types = if selected.is_ambiguous { self.types_first(class)? } else { None };
         for subgraph in self.candidates(class, &selected.name, bound) {
-            if let Some(visit) = self.enter(class, subgraph, None)? {
+            if let Some(visit) = self.enter(class, subgraph, types.clone())? {
                 return Ok(Some(visit));
             }
         }
@@ -130,7 +131,21 @@ impl Attempt<'_, '_, '_> {
                 return Ok(Some(visit));
             }
         }
-        Ok(None)
+        Ok(self.blurred_source(class, &selected))
+    }
+
+    /// A visit that gives an ambiguous field without knowing the types, if there is no other.
+    fn blurred_source(&mut self, class: usize, field: &SelectedField) -> Option<usize> {
+        if field.is_ambiguous {
+            self.blurred.insert((class, field.signature));
+        }
+        self.sources(class, field).into_iter().min_by_key(|visit| (self.stage(*visit), *visit))
+    }
+
+    /// Where the types of a class's objects are fetched, as something that a visit needs.
+    fn types_first(&mut self, class: usize) -> Result<Option<Needs>, PlanError> {
+        let fact = self.typename(class, true, NEVER)?;
+        Ok(fact.map(|fact| Needs { sets: Vec::new(), inputs: vec![fact.step], stage: fact.stage, type_known: true }))
     }
 
     /// Subgraphs outside the visits that give a field without requirement, best first.
@@ -155,13 +170,15 @@ impl Attempt<'_, '_, '_> {
     }
 
     /// Visits that give a field of a class without requirement.
-    pub fn sources(&self, class: usize, name: &Name) -> Vec<usize> {
+    pub fn sources(&self, class: usize, field: &SelectedField) -> Vec<usize> {
         let Some(example) = self.classes.get(class).map(|class| class.example) else { return Vec::new() };
+        let is_clear = !field.is_ambiguous || self.blurred.contains(&(class, field.signature));
         let gives = |index: &usize| {
             self.visits.get(*index).is_some_and(|visit| {
                 self.has_class(*index, class)
-                    && (self.chooser.gives(example, visit.subgraph, self.provided(*index), name)
-                        || self.chooser.gives_in_context(self.set, example, visit, name))
+                    && (self.chooser.gives(example, visit.subgraph, self.provided(*index), &field.name)
+                        || self.chooser.gives_in_context(self.set, example, visit, &field.name))
+                    && (is_clear || self.tells_type(*index, class) || enters_by_type(visit, class))
             })
         };
         (0..self.visits.len()).filter(gives).collect()
@@ -274,7 +291,7 @@ impl Attempt<'_, '_, '_> {
             }
             let stage = match (self.facts.get(&(class, field.signature, field.below, None)), field.below) {
                 (Some(fact), _) => Some(fact.stage),
-                (None, None) => self.sources(class, &field.name).into_iter().map(|visit| self.stage(visit)).min(),
+                (None, None) => self.sources(class, &field).into_iter().map(|visit| self.stage(visit)).min(),
                 (None, Some(below)) => {
                     let (_, doors) = self.doors_below(class, key, index);
                     let solution = self.chooser.solve(below, &doors)?;
@@ -351,4 +368,9 @@ impl Attempt<'_, '_, '_> {
         let same = arrivals.iter().filter(|arrival| arrival.class == class);
         same.flat_map(|arrival| &arrival.needs).any(|known| self.chooser.selections.differ(*known, set))
     }
+}
+
+/// Whether the objects of a class come to a visit after their types are known.
+fn enters_by_type(visit: &Visit, class: usize) -> bool {
+    visit.arrivals.iter().any(|arrival| arrival.class == class && arrival.type_known)
 }
