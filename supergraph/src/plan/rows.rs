@@ -35,7 +35,7 @@ pub(super) fn layouts(ready: &Ready<'_, '_>, conditions: &mut Conditions<'_>) ->
             fields,
             // The client's slots come first, in the order of its fields, and each of them is written.
             orders: draft.set.map(|set| ready.selections.set(set).orders.clone()).unwrap_or_default(),
-            is_untold: object_type.is_none() && ready.told.get(index) == Some(&false),
+            is_untold: object_type.is_none() && !ready.told.is_told(index),
             has_one_parent: under_contexts.contains(&index),
         };
         rows.shape.layouts.push(layout);

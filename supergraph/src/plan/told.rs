@@ -15,8 +15,8 @@ pub(super) struct Told {
 /// Who tells the types of one layout's objects.
 #[derive(Clone, Debug)]
 enum Tellers {
-    /// Whoever gives the objects.
-    All,
+    /// Whoever gives the objects, if anybody does.
+    All { are_any: bool },
     /// These fetches.
     Some(Vec<usize>),
 }
@@ -24,7 +24,7 @@ enum Tellers {
 impl Told {
     /// Looks at every visit.
     pub fn find(options: Options<'_>, draft: &Draft) -> Self {
-        let mut layouts = vec![Tellers::All; draft.layouts.len()];
+        let mut layouts = vec![Tellers::All { are_any: false }; draft.layouts.len()];
         let (telling, silent): (Vec<&VisitDraft>, Vec<_>) = draft.visits.iter().partition(|visit| tells(options, draft, visit));
         for visit in silent.into_iter().filter(|visit| visit.ty.is_some()) {
             if let Some(tellers) = layouts.get_mut(visit.layout) {
@@ -32,18 +32,29 @@ impl Told {
             }
         }
         for visit in telling {
-            if let Some(Tellers::Some(fetches)) = layouts.get_mut(visit.layout) {
-                fetches.push(visit.fetch);
+            match layouts.get_mut(visit.layout) {
+                Some(Tellers::Some(fetches)) => fetches.push(visit.fetch),
+                Some(Tellers::All { are_any }) => *are_any = true,
+                None => {}
             }
         }
         Self { layouts }
+    }
+
+    /// Whether somebody tells the types of a layout's objects.
+    pub fn is_told(&self, layout: usize) -> bool {
+        match self.layouts.get(layout) {
+            None => false,
+            Some(Tellers::All { are_any }) => *are_any,
+            Some(Tellers::Some(fetches)) => !fetches.is_empty(),
+        }
     }
 
     /// Whether a fetch starts after some fetch that tells the types of a layout's objects. Cost: what that fetch waits for, where
     /// some visit of the layout does not tell them.
     pub fn is_known(&self, draft: &Draft, layout: usize, fetch: usize) -> bool {
         let tellers = match self.layouts.get(layout) {
-            None | Some(Tellers::All) => return true,
+            None | Some(Tellers::All { .. }) => return true,
             Some(Tellers::Some(fetches)) => fetches,
         };
         let (mut seen, mut open) = (FxHashSet::default(), vec![fetch]);
