@@ -132,7 +132,7 @@ fn plan() -> Plan {
 }
 
 /// What the executor does between a subgraph's answer and the client's.
-fn ours(request: Request<'_>, body: &Bytes) -> Vec<u8> {
+fn ours(request: Request<'_>, body: &Bytes) -> Bytes {
     let mut run = Run::new(request);
     while let Some(id) = run.next_ready() {
         for outgoing in run.start(id) {
@@ -195,7 +195,9 @@ fn best(mut work: impl FnMut()) -> Duration {
 
 fn main() {
     let body = Bytes::from(body());
-    let prepared = Prepared::new(plan());
+    let passing = Prepared::new(plan());
+    let mut prepared = Prepared::new(plan());
+    prepared.verbatim = None;
     let (head, ()) = http::Request::new(()).into_parts();
     let exchange = Exchange::new(Peer { address: ([127, 0, 0, 1], 1).into(), is_tls: false }, head, Duration::from_secs(1));
     let mut services = IdVec::default();
@@ -211,6 +213,8 @@ fn main() {
         seeds: &[],
         limit: 1 << 30,
     };
+    let passed_on = Request { plan: &passing, ..request };
+    assert_eq!(ours(passed_on, &body), body, "this body can be passed on");
     let same = |json: &[u8]| serde_json::from_slice::<Value>(json).expect("the answer is JSON");
     assert_eq!(same(&ours(request, &body)), same(&with_values(&body)), "both give the same answer");
 
@@ -222,6 +226,9 @@ fn main() {
     });
     let decode_write = best(|| {
         black_box(ours(request, black_box(&body)));
+    });
+    let pass_on = best(|| {
+        black_box(ours(passed_on, black_box(&body)));
     });
     let values = best(|| {
         black_box(with_values(black_box(&body)));
@@ -239,4 +246,5 @@ fn main() {
     report("scan", scan, ignore);
     report("serde_json: parse, project, print (reference)", values, values);
     report("decode and write", decode_write, values);
+    report("check and pass on", pass_on, values);
 }

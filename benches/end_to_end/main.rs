@@ -5,10 +5,11 @@
 //! Starts the example subgraphs in this process (pinned to one core together with the load generator) and each router alone on
 //! the other core, and prints for each load: requests per second, latency percentiles, CPU seconds of the router alone per
 //! 1,000 requests, and its peak memory. A rival's COMMAND is run by `sh` with `{port}` and `{supergraph}` replaced; it must answer
-//! on `/graphql`. With `--telemetry on` it prints what metrics, traces and the access log cost instead, with
-//! `--routes on` what 1,000 routes cost. `--router PATH` measures
-//! another binary of ours than the one just built. Where nginx is installed, its cost of proxying a 200-byte answer is printed as the yardstick.
+//! on `/graphql`. With `--telemetry on` it prints what metrics, traces and the access log cost instead, with `--routes on` what
+//! 1,000 routes cost, with `--large on` what it takes to answer with 7 MB from one subgraph. `--router PATH` measures another binary
+//! of ours than the one just built. Where nginx is installed, its cost of proxying a 200-byte answer is printed as the yardstick.
 
+mod large;
 mod load;
 mod process;
 mod routes;
@@ -36,6 +37,7 @@ struct Options {
     rivals: Vec<(String, String)>,
     telemetry: bool,
     routes: bool,
+    large: bool,
     router: Option<PathBuf>,
 }
 
@@ -47,8 +49,15 @@ fn main() -> io::Result<()> {
 }
 
 fn options() -> io::Result<Options> {
-    let mut options =
-        Options { requests: 2_000, connections: 50, rivals: Vec::new(), telemetry: false, routes: false, router: None };
+    let mut options = Options {
+        requests: 2_000,
+        connections: 50,
+        rivals: Vec::new(),
+        telemetry: false,
+        routes: false,
+        large: false,
+        router: None,
+    };
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| io::Error::other(format!("{word} needs a value")))?;
@@ -57,6 +66,7 @@ fn options() -> io::Result<Options> {
             "--connections" => options.connections = value.parse().map_err(io::Error::other)?,
             "--telemetry" => options.telemetry = value == "on",
             "--routes" => options.routes = value == "on",
+            "--large" => options.large = value == "on",
             "--router" => options.router = Some(value.into()),
             "--rival" => {
                 let (name, command) = value.split_once('=').ok_or_else(|| io::Error::other("--rival takes NAME=COMMAND"))?;
@@ -72,6 +82,10 @@ async fn run(options: &Options) -> io::Result<()> {
     let example = Example::start(Addresses::any_port()).await?;
     let folder = std::env::temp_dir().join(format!("supergate-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
+    if options.large {
+        large::run(options, &folder).await?;
+        return std::fs::remove_dir_all(&folder);
+    }
     if options.telemetry {
         telemetry::run(options, &example, &folder).await?;
         return std::fs::remove_dir_all(&folder);

@@ -42,6 +42,10 @@ const OPERATION: &str = "{ me { id name age friend { id name color } friends { n
     node { __typename id ... on User { name color } }
     n: count ratio flag blob color }";
 
+/// An operation that one fetch answers, and that a right answer to it may be passed on for.
+const PASSING: &str = "{ me { id color friend { __typename id } friends { id color } } users(first: 3) { id color }
+    n: count ratio flag blob color __typename }";
+
 /// A graph, and the plan of one operation on it.
 pub struct World {
     prepared: Prepared,
@@ -49,19 +53,40 @@ pub struct World {
     services: IdVec<supergraph::ids::SubgraphId, Service>,
 }
 
-pub static WORLD: LazyLock<World> = LazyLock::new(|| {
-    let named = |(sdl, name): (&&str, &str)| Source { name: name.to_owned(), url: String::new(), sdl: (*sdl).to_owned() };
-    let sources: Vec<Source> = SUBGRAPHS.iter().zip(["users", "names"]).map(named).collect();
-    let supergraph = Supergraph::read(&compose(&sources).expect("it composes").supergraph).expect("it reads back");
-    let document = ExecutableDocument::parse_and_validate(&supergraph.client, OPERATION, "operation").expect("it is valid");
-    let operation = Operation::new(&supergraph, &document, None).expect("there is one");
-    let plan = plan(&supergraph, &Tables::new(&supergraph), &operation, &PlanOptions::default()).expect("it can be planned");
-    let mut services = IdVec::default();
-    for (_, subgraph) in supergraph.subgraphs.iter() {
-        services.push(Service { name: (*subgraph.name).into(), are_errors_included: true });
-    }
-    World { prepared: Prepared::new(plan), types: TypeNames::from(&supergraph), services }
+pub static WORLD: LazyLock<World> = LazyLock::new(|| World::new(OPERATION));
+
+/// A plan whose only answer may be passed on, and the same where it never is.
+pub static TWINS: LazyLock<[World; 2]> = LazyLock::new(|| {
+    let (passing, mut writing) = (World::new(PASSING), World::new(PASSING));
+    assert!(passing.prepared.verbatim.is_some());
+    writing.prepared.verbatim = None;
+    [passing, writing]
 });
+
+impl World {
+    fn new(operation: &str) -> Self {
+        let named = |(sdl, name): (&&str, &str)| Source { name: name.to_owned(), url: String::new(), sdl: (*sdl).to_owned() };
+        let sources: Vec<Source> = SUBGRAPHS.iter().zip(["users", "names"]).map(named).collect();
+        let supergraph = Supergraph::read(&compose(&sources).expect("it composes").supergraph).expect("it reads back");
+        let document = ExecutableDocument::parse_and_validate(&supergraph.client, operation, "operation").expect("it is valid");
+        let operation = Operation::new(&supergraph, &document, None).expect("there is one");
+        let plan = plan(&supergraph, &Tables::new(&supergraph), &operation, &PlanOptions::default()).expect("it can be planned");
+        let mut services = IdVec::default();
+        for (_, subgraph) in supergraph.subgraphs.iter() {
+            services.push(Service { name: (*subgraph.name).into(), are_errors_included: true });
+        }
+        Self { prepared: Prepared::new(plan), types: TypeNames::from(&supergraph), services }
+    }
+}
+
+/// Panics where a plan's answer depends on whether it may be passed on.
+pub fn compare(bytes: &[u8]) {
+    let [passing, writing] = &*TWINS;
+    let [one, other] = [passing, writing].map(|world| run(world, |_| Bytes::copy_from_slice(bytes)));
+    if one != other {
+        assert_eq!(check(passing, &one), check(writing, &other));
+    }
+}
 
 /// Runs the plan; `say` gets the number of the fetch, in the order in which they are sent.
 pub fn run(world: &World, mut say: impl FnMut(usize) -> Bytes) -> String {
@@ -83,7 +108,8 @@ pub fn run(world: &World, mut say: impl FnMut(usize) -> Bytes) -> String {
         }
     }
     let outcome = run.write();
-    String::from_utf8(outcome.map(|outcome| outcome.answer.json).unwrap_or_else(|_| b"{\"data\":null}".to_vec())).expect("UTF-8")
+    let json = outcome.map(|outcome| outcome.answer.json).unwrap_or_else(|_| Bytes::from_static(b"{\"data\":null}"));
+    String::from_utf8(json.to_vec()).expect("UTF-8")
 }
 
 /// Panics where an answer is not one to the operation: other keys, values of another kind, null where it may not be, errors

@@ -260,6 +260,9 @@ pub fn finish(run: &mut Run<'_>, subgraph: SubgraphId, targets: &Targets<'_>, re
 /// Decodes an answer; when it is none, everything that came from it is taken back.
 fn take(run: &mut Run<'_>, service: &Service, targets: &Targets<'_>, text: Bytes) -> Result<(), &'static str> {
     std::str::from_utf8(&text).map_err(|_| "its answer is not UTF-8")?;
+    if run.pass_on(&text) {
+        return Ok(());
+    }
     let body = run.store.add_body(text.clone()).ok_or("its answer is too large")?;
     let mismatch = run.failures.add(service.mismatch());
     let before = run.store.checkpoint();

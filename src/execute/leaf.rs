@@ -2,44 +2,64 @@
 //!
 //! Relied on by `write`. Spec: <https://spec.graphql.org/September2025/#sec-Scalars.Result-Coercion>
 
-use supergraph::plan::shape::{LeafKind, Shape};
+use supergraph::{
+    ids::EnumId,
+    plan::shape::{LeafKind, Shape},
+};
 
 /// Writes `text`, a JSON value other than null, as a leaf of this kind; false (and nothing written) when it is none.
 #[inline]
 pub fn write(out: &mut Vec<u8>, shape: &Shape, kind: LeafKind, text: &[u8]) -> bool {
-    let first = text.first().copied().unwrap_or_default();
-    let fits = match kind {
-        LeafKind::String => first == b'"',
-        LeafKind::Any => true,
-        LeafKind::Boolean => first == b't' || first == b'f',
-        LeafKind::Int => return write_int(out, text),
-        LeafKind::Float => is_number(first) && is_finite(text),
-        LeafKind::Id if first != b'"' => return write_id(out, text),
-        LeafKind::Id => true,
-        LeafKind::Enum(id) => {
-            let name = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or_default();
-            return write_name(out, shape.enums.get(id).map_or(&[], Vec::as_slice), name);
-        }
-    };
-    if fits {
+    if is_final(shape, kind, text) {
         out.extend_from_slice(text);
+        return true;
     }
-    fits
+    match kind {
+        LeafKind::Int => write_int(out, text),
+        LeafKind::Id => write_id(out, text),
+        LeafKind::Enum(id) => write_escaped(out, names(shape, id), text),
+        _ => false,
+    }
 }
 
-/// The name of an enum's value, which letters may be escaped in.
-fn write_name(out: &mut Vec<u8>, names: &[Box<str>], name: &[u8]) -> bool {
-    if name.contains(&b'\\') {
-        let plain = serde_json::from_slice::<String>(&[b"\"", name, b"\""].concat());
-        return plain.is_ok_and(|plain| !plain.contains('\\') && write_name(out, names, plain.as_bytes()));
+/// Whether `text`, a JSON value other than null, is a leaf of this kind and written as it stands. False also for some that are.
+#[inline]
+pub fn is_final(shape: &Shape, kind: LeafKind, text: &[u8]) -> bool {
+    let first = text.first().copied().unwrap_or_default();
+    match kind {
+        LeafKind::String | LeafKind::Id => first == b'"',
+        LeafKind::Any => true,
+        LeafKind::Boolean => first == b't' || first == b'f',
+        LeafKind::Int => {
+            let digits = text.strip_prefix(b"-").unwrap_or(text);
+            !digits.is_empty() && digits.len() <= 9 && digits.iter().all(u8::is_ascii_digit)
+        }
+        LeafKind::Float => is_number(first) && is_finite(text),
+        LeafKind::Enum(id) => unquoted(text).is_some_and(|name| is_known(names(shape, id), name)),
     }
-    let is_known = names.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok();
-    if is_known {
-        out.push(b'"');
-        out.extend_from_slice(name);
-        out.push(b'"');
-    }
-    is_known
+}
+
+fn names(shape: &Shape, id: EnumId) -> &[Box<str>] {
+    shape.enums.get(id).map_or(&[], Vec::as_slice)
+}
+
+fn unquoted(text: &[u8]) -> Option<&[u8]> {
+    text.strip_prefix(b"\"")?.strip_suffix(b"\"")
+}
+
+fn is_known(names: &[Box<str>], name: &[u8]) -> bool {
+    names.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok()
+}
+
+/// Writes the name of an enum's value whose letters are escaped.
+#[cold]
+fn write_escaped(out: &mut Vec<u8>, names: &[Box<str>], text: &[u8]) -> bool {
+    let plain = unquoted(text).and_then(|_| serde_json::from_slice::<String>(text).ok());
+    let Some(plain) = plain.filter(|plain| is_known(names, plain.as_bytes())) else { return false };
+    out.push(b'"');
+    out.extend_from_slice(plain.as_bytes());
+    out.push(b'"');
+    true
 }
 
 fn is_number(first: u8) -> bool {
@@ -56,14 +76,8 @@ fn number(text: &[u8]) -> Option<f64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// A 32-bit integer; `1.0` and `1e2` are integers too.
+/// A 32-bit integer that has many digits or is written as another number: `1.0` and `1e2` are integers too.
 fn write_int(out: &mut Vec<u8>, text: &[u8]) -> bool {
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
-    let is_integer = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    if is_integer && digits.len() <= 9 {
-        out.extend_from_slice(text);
-        return true;
-    }
     if !text.first().copied().is_some_and(is_number) {
         return false;
     }
@@ -90,7 +104,7 @@ fn write_id(out: &mut Vec<u8>, text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use supergraph::ids::{EnumId, Id};
+    use supergraph::ids::Id;
 
     use super::*;
 

@@ -18,6 +18,7 @@ pub mod store;
 mod tests;
 pub mod types;
 pub mod uploads;
+pub mod verbatim;
 pub mod write;
 
 use std::{sync::Arc, time::Duration};
@@ -26,6 +27,7 @@ use supergraph::ids::{ConditionId, Id};
 
 use crate::upstream::Upstream;
 pub use run::{Outcome, Request, execute};
+pub use write::Answer;
 
 /// One subgraph as the executor calls it.
 #[derive(Debug)]

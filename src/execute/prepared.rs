@@ -9,6 +9,8 @@ use supergraph::{
     plan::Plan,
 };
 
+use super::verbatim::Verbatim;
+
 /// Least capacity of a new buffer.
 const MIN_CAPACITY: usize = 512;
 /// Most bytes or slots that are reserved ahead: one huge answer must not make all later ones expensive.
@@ -25,6 +27,8 @@ pub struct Prepared {
     keys: IdVec<LayoutId, Vec<Box<[u8]>>>,
     /// For each fetch, the fetches that wait for it.
     dependents: IdVec<FetchId, Vec<FetchId>>,
+    /// What an answer must look like that is passed on as it came, where one can be.
+    pub verbatim: Option<Verbatim>,
     /// Size of the latest answer, and number of slots it took.
     sizes: (AtomicUsize, AtomicUsize),
 }
@@ -37,6 +41,7 @@ impl Prepared {
             keys: IdVec::default(),
             dependents: IdVec::default(),
             sizes: Default::default(),
+            verbatim: Verbatim::of(&plan),
             plan,
         };
         for (_, fetch) in prepared.plan.fetches.iter() {

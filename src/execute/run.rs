@@ -74,6 +74,8 @@ pub struct Run<'a> {
     pub loose: Vec<FailureId>,
     /// Which conditions hold.
     pub conditions: Vec<bool>,
+    /// An answer that is passed on as it came.
+    verbatim: Option<Bytes>,
     /// How many fetches each one still waits for.
     waiting: Vec<usize>,
     /// Requests in flight of the fetches that have several.
@@ -134,6 +136,7 @@ impl<'a> Run<'a> {
             conditions: plan.plan.conditions.iter().map(|(_, condition)| evaluate(condition, request.variables)).collect(),
             times: vec![Duration::ZERO; waiting.len()],
             headers: Vec::new(),
+            verbatim: None,
             unanswered: FxHashMap::default(),
             request,
             waiting,
@@ -184,6 +187,14 @@ impl<'a> Run<'a> {
         self.end(id, time);
     }
 
+    /// Takes a subgraph's answer for the client's, if it is that.
+    pub fn pass_on(&mut self, text: &Bytes) -> bool {
+        let Request { plan, types, limit, .. } = self.request;
+        let passed = plan.verbatim.as_ref().and_then(|verbatim| verbatim.pass(text, (&plan.plan.shape, types), limit));
+        self.verbatim = passed;
+        self.verbatim.is_some()
+    }
+
     /// A fetch has ended, or was not needed.
     pub fn end(&mut self, id: FetchId, time: Duration) {
         let total = self.times.get(id.index()).copied().unwrap_or_default() + time;
@@ -207,13 +218,11 @@ impl<'a> Run<'a> {
     /// # Errors
     /// It is over its size limit.
     pub fn write(mut self) -> Result<Outcome, Error> {
-        let Request { plan, types, limit, .. } = self.request;
-        let (store, failures) = (&self.store, &self.failures);
-        let input = write::Input { store, failures, loose: &self.loose, plan, types, conditions: &self.conditions, limit };
-        let answer = write::write(input).map_err(|write::TooLarge| {
-            Error::new(ErrorKind::OperationTooLarge, format!("The answer is larger than {limit} bytes."))
-        })?;
-        plan.learn(answer.json.len(), self.store.size());
+        let plan = self.request.plan;
+        let answer = match self.verbatim.take() {
+            Some(json) => Answer { json, errors: 0 },
+            None => self.written()?,
+        };
         self.headers.sort_by_key(|(id, _)| *id);
         let subgraph = |id| plan.plan.fetches.get(id).map(|fetch| fetch.subgraph);
         Ok(Outcome {
@@ -221,6 +230,20 @@ impl<'a> Run<'a> {
             headers: self.headers.into_iter().filter_map(|(id, headers)| Some((subgraph(id)?, headers))).collect(),
             upstream_time: self.times.iter().max().copied().unwrap_or_default(),
         })
+    }
+}
+
+impl Run<'_> {
+    /// The answer from the store.
+    fn written(&self) -> Result<Answer, Error> {
+        let Request { plan, types, limit, .. } = self.request;
+        let (store, failures) = (&self.store, &self.failures);
+        let input = write::Input { store, failures, loose: &self.loose, plan, types, conditions: &self.conditions, limit };
+        let answer = write::write(input).map_err(|write::TooLarge| {
+            Error::new(ErrorKind::OperationTooLarge, format!("The answer is larger than {limit} bytes."))
+        })?;
+        plan.learn(answer.json.len(), store.size());
+        Ok(answer)
     }
 }
 

@@ -10,8 +10,8 @@ pub struct Malformed;
 /// Nesting of arrays and objects inside one skipped value. One bit of a `u128` per level.
 const MAX_NESTING: u32 = 127;
 
-/// Bytes looked at together while searching for the end of a string; a size that compilers turn into vector instructions.
-const STRIDE: usize = 32;
+/// Bytes looked at together while searching for the end of a string: most strings are short.
+const WORD: usize = 8;
 
 /// A cursor over JSON text.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,16 @@ impl<'a> Scanner<'a> {
     /// A cursor at the start of `text`.
     pub fn new(text: &'a [u8]) -> Self {
         Self { text, at: 0 }
+    }
+
+    /// Length of the text.
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether there is no text.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
     }
 
     /// The position in the text.
@@ -148,18 +158,18 @@ impl<'a> Scanner<'a> {
     /// Goes to the next quote, backslash or control character.
     #[inline]
     fn skip_plain(&mut self) {
-        let special = |byte: u8| byte == b'"' || byte == b'\\' || byte < 0x20;
-        while let Some(chunk) = self.text.get(self.at..self.at + STRIDE) {
-            let any = chunk
-                .iter()
-                .fold(0u8, |any, &byte| any | u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20));
-            if any != 0 {
-                break;
+        while let Some((word, _)) = self.text.get(self.at..).and_then(<[u8]>::split_first_chunk::<WORD>) {
+            match first_special(u64::from_le_bytes(*word)) {
+                Some(index) => {
+                    self.at += index;
+                    return;
+                }
+                None => self.at += WORD,
             }
-            self.at += STRIDE;
         }
         let rest = self.text.get(self.at..).unwrap_or_default();
-        self.at += rest.iter().position(|&byte| special(byte)).unwrap_or(rest.len());
+        let special = |byte: &u8| *byte == b'"' || *byte == b'\\' || *byte < 0x20;
+        self.at += rest.iter().position(special).unwrap_or(rest.len());
     }
 
     fn escape(&mut self) -> Result<(), Malformed> {
@@ -312,6 +322,18 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// The first byte of a little-endian word that is a quote, a backslash or a control character.
+#[inline]
+fn first_special(word: u64) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xFF;
+    const HIGH: u64 = ONES << 7;
+    // The high bit of each byte that is below `bound` (at most 0x80), and maybe of others after the first such one.
+    let below = |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word & HIGH;
+    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let found = below(word, 0x20) | equal(b'"') | equal(b'\\');
+    (found != 0).then_some((found.trailing_zeros() / 8) as usize)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
 mod tests {
@@ -392,6 +414,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_first_special_byte_of_a_word_is_found(word in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'"'), Just(b'a'), Just(0x20), Just(0x1F)], 8)) {
+            let expected = word.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
+            prop_assert_eq!(first_special(u64::from_le_bytes(word.try_into().unwrap())), expected);
+        }
+
         #[test]
         fn agrees_with_serde_json_on_any_text(text in r#"[\[\]{}",:\\ 0-9eEtrufalsn.+\-\u{1}é]{0,24}"#) {
             prop_assert_eq!(accepts(&text), serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok());

@@ -8,6 +8,7 @@
 //! is cut off again and `null` stands there, `me` being nullable.
 //! Spec: <https://spec.graphql.org/September2025/#sec-Handling-Execution-Errors>
 
+use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use supergraph::{
     ids::{Id, LayoutId, SlotId},
@@ -32,7 +33,7 @@ const MAX_RESERVED: usize = 64 << 20;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The JSON text.
-    pub json: Vec<u8>,
+    pub json: Bytes,
     /// How many errors it has.
     pub errors: usize,
 }
@@ -97,7 +98,7 @@ pub fn write(input: Input<'_>) -> Result<Answer, TooLarge> {
         writer.out.push(b']');
     }
     writer.out.push(b'}');
-    Ok(Answer { json: writer.out, errors: writer.count })
+    Ok(Answer { json: writer.out.into(), errors: writer.count })
 }
 
 /// Why the writing of a value ended early.

@@ -96,24 +96,24 @@ pub enum Media {
 }
 
 impl Media {
-    /// The media type of the answer to a request with these headers; `None` when the client accepts none that there is.
+    /// The media type of the answer to a request with these headers; `None` when the client accepts none that there is. What a range
+    /// says of a type counts before what a wider one says.
     pub fn negotiate(headers: &HeaderMap) -> Option<Self> {
-        let mut values = headers.get_all(header::ACCEPT).iter().peekable();
-        values.peek().is_some().then_some(())?;
-        let mut best: Option<(u16, Self)> = None;
-        for range in values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
-            let Some((media, quality)) = accepted(range) else { continue };
-            // Of equal ones the more telling wins, then the first.
-            let rank = |media: Self| match media {
-                Self::Response => 2,
-                Self::Json => 1,
-                Self::Any => 0,
-            };
-            if quality > 0 && best.is_none_or(|(least, known)| (quality, rank(media)) > (least, rank(known))) {
-                best = Some((quality, media));
-            }
+        let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let ranges: Vec<Range> = values.flat_map(|value| value.split(',')).filter_map(accepted).collect();
+        let wanted = |media: Self| {
+            let takes = ranges.iter().filter(|range| range.media == Self::Any || range.media == media);
+            let closest = takes.max_by_key(|range| (range.closeness, range.quality))?;
+            (closest.quality > 0).then_some((closest.quality, closest.closeness))
+        };
+        match (wanted(Self::Response), wanted(Self::Json)) {
+            (None, None) => None,
+            // Of equal ones the one that is named wins, then the more telling.
+            (Some(response), json) if json.is_none_or(|json| response > json) => Some(Self::Response),
+            (Some(response), json) if json == Some(response) && response.1 == NAMED => Some(Self::Response),
+            (_, Some((_, NAMED))) => Some(Self::Json),
+            _ => Some(Self::Any),
         }
-        best.map(|(_, media)| media)
     }
 
     fn of(headers: &HeaderMap) -> Self {
@@ -129,18 +129,32 @@ impl Media {
     }
 }
 
-/// What one range of an `Accept` header takes, and how gladly, in thousandths.
-fn accepted(range: &str) -> Option<(Media, u16)> {
+/// One range of an `Accept` header.
+#[derive(Clone, Copy, Debug)]
+struct Range {
+    /// What it takes; `Any` takes both.
+    media: Media,
+    /// How exactly it says so.
+    closeness: u8,
+    /// How gladly, in thousandths.
+    quality: u16,
+}
+
+/// The closeness of a range that names the type.
+const NAMED: u8 = 2;
+
+fn accepted(range: &str) -> Option<Range> {
     let mut parts = range.split(';').map(str::trim);
     let name = parts.next()?.to_ascii_lowercase();
-    let media = match name.as_str() {
-        "application/graphql-response+json" => Media::Response,
-        "application/json" => Media::Json,
-        "application/*" | "*/*" => Media::Any,
+    let (media, closeness) = match name.as_str() {
+        "application/graphql-response+json" => (Media::Response, NAMED),
+        "application/json" => (Media::Json, NAMED),
+        "application/*" => (Media::Any, 1),
+        "*/*" => (Media::Any, 0),
         _ => return None,
     };
     let mut quality = 1000;
-    for parameter in parts {
+    for parameter in parts.filter(|parameter| !parameter.is_empty()) {
         let (name, value) = parameter.split_once('=')?;
         match name.trim().to_ascii_lowercase().as_str() {
             "q" => quality = (value.trim().parse::<f32>().ok()?.clamp(0.0, 1.0) * 1000.0) as u16,
@@ -148,7 +162,7 @@ fn accepted(range: &str) -> Option<(Media, u16)> {
             _ => {}
         }
     }
-    Some((media, quality))
+    Some(Range { media, closeness, quality })
 }
 
 fn is_utf8(charset: &str) -> bool {
@@ -259,7 +273,10 @@ pub fn only_by_post() -> Error {
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), Error> {
     let unsupported = || Error::new(ErrorKind::UnsupportedMediaType, "The content type must be application/json in UTF-8.");
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or_else(unsupported)?;
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    // Of two nobody knows which is meant.
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(unsupported()) };
+    let value = value.to_str().map_err(|_| unsupported())?;
     let mut parts = value.split(';').map(str::trim);
     let is_json = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
     let is_readable = parts
@@ -354,6 +371,17 @@ mod tests {
             ("application/json; charset=utf-8", Some(Media::Json)),
             ("application/json; charset=latin1", None),
             ("text/event-stream", None),
+            ("", None),
+            ("*/*, application/json;q=0", Some(Media::Response)),
+            ("*/*, application/graphql-response+json;q=0", Some(Media::Any)),
+            ("*/*;q=0", None),
+            ("application/*, application/json;q=0, application/graphql-response+json;q=0", None),
+            ("application/json;q=0.1, */*", Some(Media::Response)),
+            ("application/json, */*;q=0.1", Some(Media::Json)),
+            ("application/json, */*", Some(Media::Json)),
+            ("application/json; q=0.5 , application/graphql-response+json ; Q=0.4", Some(Media::Json)),
+            ("APPLICATION/JSON;charset=\"UTF-8\"", Some(Media::Json)),
+            ("application/json;q=maybe", None),
         ];
         for (value, expected) in table {
             assert_eq!(accept(value), expected, "{value}");

@@ -360,7 +360,7 @@ impl Engine {
                 subgraph.upstream.propagate_response(answered, &mut headers);
             }
         }
-        let (json, errors) = (outcome.answer.json.into(), outcome.answer.errors);
+        let execute::Answer { json, errors } = outcome.answer;
         Ok(Executed { json, headers, errors, upstream_time: outcome.upstream_time })
     }
 }

@@ -103,11 +103,12 @@ impl Document {
         &self.operations
     }
 
-    /// The operation with this name, or the only one.
+    /// The operation with this name, or the only one; an empty name is none.
     ///
     /// # Errors
     /// There is none, or it takes a name to choose.
     pub fn operation(&self, name: Option<&str>) -> Result<&Arc<Operation>, Error> {
+        let name = name.filter(|name| !name.is_empty());
         let found = match (name, self.operations.as_slice()) {
             (None, [only]) => Some(only),
             (None, []) => return Err(unresolved("The document has no operation.".into())),

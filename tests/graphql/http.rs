@@ -77,3 +77,91 @@ async fn head_is_get_without_the_body_and_options_tells_the_methods() {
     let (status, _, allow, _) = ask(reqwest::Method::PUT, &url).await;
     assert_eq!((status, allow.as_str()), (405, "GET, HEAD, OPTIONS, POST"));
 }
+
+#[tokio::test]
+async fn the_content_type_is_one_and_says_json_in_utf_8() {
+    let example = Example::start(Addresses::any_port()).await.unwrap();
+    let router = Router::start_with(&example, "").await;
+    let body = r#"{"query":"{ me { id } }"}"#;
+    for (types, status) in [
+        (vec!["application/json"], 200),
+        (vec!["application/json; charset=utf-8"], 200),
+        (vec!["Application/JSON ; charset=\"UTF-8\""], 200),
+        (vec!["application/json; charset=iso-8859-1"], 415),
+        (vec!["application/json; charset=utf-16"], 415),
+        (vec!["application/graphql-response+json"], 415),
+        (vec!["application/graphql"], 415),
+        (vec!["application/json", "application/json"], 415),
+        (vec!["application/json", "text/plain"], 415),
+        (vec!["application/jsonx"], 415),
+        (vec![], 415),
+    ] {
+        let mut request = router.client.post(router.url("/graphql")).header("apollo-require-preflight", "1").body(body);
+        for ty in &types {
+            request = request.header("content-type", *ty);
+        }
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status, "{types:?}");
+        let answer: Value = response.json().await.unwrap();
+        assert_eq!(answer["errors"].is_array(), status != 200, "{types:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn each_parameter_of_a_request_is_of_its_kind() {
+    let example = Example::start(Addresses::any_port()).await.unwrap();
+    let router = Router::start_with(&example, "").await;
+    let post = async |body: &str| {
+        let request = router.client.post(router.url("/graphql")).header("content-type", "application/json");
+        let request = request.header("accept", "application/graphql-response+json").body(body.to_owned());
+        request.send().await.unwrap().status().as_u16()
+    };
+    for (more, status) in [
+        (r#""variables":null,"operationName":null,"extensions":null"#, 200),
+        (r#""variables":{},"operationName":"","extensions":{"any":[1]}"#, 200),
+        (r#""variables":{"nobody":1},"unknown":{"x":1}"#, 200),
+        (r#""variables":"{}""#, 400),
+        (r#""variables":0"#, 400),
+        (r#""variables":[]"#, 400),
+        (r#""extensions":"x""#, 400),
+        (r#""extensions":[]"#, 400),
+        (r#""operationName":{}"#, 400),
+        (r#""operationName":"Nobody""#, 400),
+        (r#""query":"{ me { name } }""#, 400),
+    ] {
+        assert_eq!(post(&format!(r#"{{"query":"{{ me {{ id }} }}",{more}}}"#)).await, status, "{more}");
+    }
+    for body in [
+        r#"[{"query":"{ me { id } }"}]"#,
+        "[]",
+        "null",
+        "\"{ me { id } }\"",
+        "\u{feff}{\"query\":\"{ me { id } }\"}",
+        "{\"query\":\"\"}",
+        r#"{"query":null}"#,
+    ] {
+        assert_eq!(post(body).await, 400, "{body}");
+    }
+    let get = async |query: &str| {
+        let request = router.get(&format!("/graphql?{query}")).header("apollo-require-preflight", "1");
+        request.header("accept", "application/graphql-response+json").send().await.unwrap().status().as_u16()
+    };
+    for (query, status) in [
+        ("query=%7Bme%7Bid%7D%7D", 200),
+        ("query=%7Bme%7Bid%7D%7D&variables=%7B%7D&extensions=%7B%7D&operationName=", 200),
+        ("query=%7Bme%7Bid%7D%7D&variables=null&other=1", 200),
+        ("query=query+Q($a:Boolean!)%7Bme%7Bid@include(if:$a)%7D%7D&operationName=Q&variables=%7B%22a%22:true%7D", 200),
+        ("query=%7Bme%7Bid%7D%7D&variables=%22%7B%7D%22", 400),
+        ("query=%7Bme%7Bid%7D%7D&variables=%5B%5D", 400),
+        ("query=%7Bme%7Bid%7D%7D&variables=%7B", 400),
+        ("query=%7Bme%7Bid%7D%7D&extensions=1", 400),
+        ("query=%7Bme%7Bid%7D%7D&query=%7Bme%7Bid%7D%7D", 400),
+        ("query=%7Bme%7Bid%7D%7D&operationName=Nobody", 400),
+        ("query=%ff", 400),
+        ("query=%7", 400),
+        ("query=", 400),
+        ("", 400),
+    ] {
+        assert_eq!(get(query).await, status, "{query}");
+    }
+}

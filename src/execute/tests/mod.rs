@@ -5,4 +5,5 @@ mod contexts;
 mod entities;
 mod projection;
 mod support;
+mod verbatim;
 mod wrong_answers;

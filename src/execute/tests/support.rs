@@ -149,8 +149,12 @@ pub fn run(plan: Plan, mut script: impl FnMut(usize, Json) -> Reply) -> Json {
 }
 
 /// The same, with bytes for answers and text for a result.
-pub fn run_text(plan: Plan, mut script: impl FnMut(usize, Json) -> Result<Bytes, ()>) -> String {
-    let prepared = Prepared::new(plan);
+pub fn run_text(plan: Plan, script: impl FnMut(usize, Json) -> Result<Bytes, ()>) -> String {
+    run_prepared(&Prepared::new(plan), script)
+}
+
+/// The same for a plan that is prepared.
+pub fn run_prepared(prepared: &Prepared, mut script: impl FnMut(usize, Json) -> Result<Bytes, ()>) -> String {
     let exchange = exchange();
     let mut services = IdVec::default();
     for name in ["users", "products", "reviews"] {
@@ -161,7 +165,7 @@ pub fn run_text(plan: Plan, mut script: impl FnMut(usize, Json) -> Result<Bytes,
     let variables = JsonMap::new();
     let request = Request {
         exchange: &exchange,
-        plan: &prepared,
+        plan: prepared,
         services: &services,
         types: &types,
         variables: &variables,
@@ -179,7 +183,7 @@ pub fn run_text(plan: Plan, mut script: impl FnMut(usize, Json) -> Result<Bytes,
             run.receive(fetch::Incoming { id, targets: outgoing.targets, reply, time: Duration::ZERO });
         }
     }
-    String::from_utf8(run.write().unwrap().answer.json).expect("the answer is UTF-8")
+    String::from_utf8(run.write().unwrap().answer.json.to_vec()).expect("the answer is UTF-8")
 }
 
 fn exchange() -> Exchange {
