@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod app;
 pub mod body;
+pub mod busy;
 pub mod cli;
 pub mod coding;
 pub mod config;

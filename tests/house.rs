@@ -43,7 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Importable by every module, importing none of those above.
-const LEAVES: &[&str] = &["exchange", "body", "coding", "error", "grpc", "telemetry", "units", "percent"];
+const LEAVES: &[&str] = &["exchange", "body", "busy", "coding", "error", "grpc", "telemetry", "units", "percent"];
 
 /// Modules of `src/` that may use the crate `supergraph`.
 const SUPERGRAPH_USERS: &[&str] = &["graphql", "execute", "snapshot", "reload", "app", "cli", "config"];

@@ -56,9 +56,6 @@ use plans::Plans;
 /// subgraph answers do not bound it.
 const MAX_ANSWER_BYTES: usize = 256 << 20;
 
-/// Documents that are parsed and validated at one time.
-const MAX_PARSING: usize = 4;
-
 /// What `router.yaml` says about the endpoint.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -245,7 +242,7 @@ impl Engine {
                 demand_control: DemandControl::new(&settings.demand_control, &graph.supergraph).map(Arc::new),
             },
             authorization: settings.authorization,
-            parsing: Semaphore::new(MAX_PARSING),
+            parsing: Semaphore::new(crate::busy::at_once()),
             documents: Cache::new(settings.planning.cache.in_memory.limit),
             plans: Plans::new(graph.supergraph.clone(), &settings.planning),
             deduplicate: settings.deduplicate.then(Deduplicate::default),

@@ -66,9 +66,6 @@ impl Default for InMemoryConfig {
     }
 }
 
-/// Planner runs at one time.
-const MAX_RUNS: usize = 4;
-
 /// Fields of one operation that nobody can be asked for, as far as they are logged.
 const MAX_TOLD: usize = 10;
 
@@ -116,7 +113,7 @@ impl Plans {
             cache: Cache::new(config.cache.in_memory.limit),
             planner: Arc::new(Planner { supergraph, tables }),
             timeout: config.timeout,
-            runs: Semaphore::new(MAX_RUNS),
+            runs: Semaphore::new(crate::busy::at_once()),
         }
     }
 

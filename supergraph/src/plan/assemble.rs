@@ -2,6 +2,7 @@
 //!
 //! Relies on `fetches`, the passes and `document`; relied on by `plan()` and `json`, which prints what is assembled here.
 
+use super::alike;
 use super::arrivals::ArrivalDraft;
 use super::condition::{ALWAYS, Guard};
 use super::contexts::{Contexts, UseId};
@@ -19,7 +20,6 @@ use super::{
 use crate::ids::{ConditionId, FetchId, Id, IdVec, LayoutId, SlotId, TypeId};
 use apollo_compiler::Name;
 use rustc_hash::FxHashMap;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -223,18 +223,18 @@ fn entities(
 /// An `_entities` field and the fetches that share it.
 struct Batch {
     body: Body,
-    /// How the objects of its members look, once it is compared.
-    looks: Option<Value>,
     members: Vec<Member>,
 }
 
 /// One fetch within an `_entities` field.
-struct Member {
-    layout: usize,
+pub(super) struct Member {
+    /// The layout whose objects it asks for.
+    pub layout: usize,
     fetch: usize,
     read: crate::ids::ReadId,
     guard: Guard,
-    arrivals: Vec<(ArrivalDraft, Vec<RepresentationField>)>,
+    /// How they are represented.
+    pub arrivals: Vec<(ArrivalDraft, Vec<RepresentationField>)>,
 }
 
 /// One `_entities` field per selection set and representation.
@@ -275,22 +275,15 @@ impl Batches {
         }
         let member = Member { layout, fetch, read: body.read, guard, arrivals };
         let same_text = self.by_text.entry(body.text.clone()).or_default();
-        if !same_text.is_empty() {
-            let own = looks(ready, &member);
-            for index in same_text.iter() {
-                let Some(batch) = self.list.get_mut(*index) else { continue };
-                if *batch
-                    .looks
-                    .get_or_insert_with(|| batch.members.first().map_or_else(Value::default, |first| looks(ready, first)))
-                    == own
-                {
-                    batch.members.push(member);
-                    return;
-                }
+        for index in same_text.iter() {
+            let Some(batch) = self.list.get_mut(*index) else { continue };
+            if batch.members.first().is_some_and(|first| alike::are_alike(ready, first, &member)) {
+                batch.members.push(member);
+                return;
             }
         }
         same_text.push(self.list.len());
-        self.list.push(Batch { body, looks: None, members: vec![member] });
+        self.list.push(Batch { body, members: vec![member] });
     }
 }
 
@@ -351,11 +344,6 @@ fn push_part(parts: &mut Vec<(Vec<usize>, Vec<ArrivalDraft>)>, required: Vec<usi
 
 fn union(a: &TypeSet, b: &TypeSet) -> TypeSet {
     TypeSet::new(a.iter().chain(b.iter()).collect())
-}
-
-/// How the objects of a layout are represented, by the names in the merged answer too.
-fn looks(ready: &Ready<'_, '_>, member: &Member) -> Value {
-    super::json::requires(ready, member.layout, &member.arrivals)
 }
 
 fn position(

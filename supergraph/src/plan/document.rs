@@ -108,6 +108,8 @@ pub(super) struct Unit<'d> {
     pub key: String,
     /// Stands at the top, outside fragments.
     pub is_plain: bool,
+    /// No other has its response key.
+    pub is_alone: bool,
     /// Its text, until it stands at the top.
     pub line: Option<String>,
 }
@@ -180,24 +182,24 @@ impl<'d> Documents<'d, '_> {
         let mut units = self.units(place.visit, place.subgraph, scope);
         let together = scope.ty.is_some_and(|id| self.options.is_interface_object(id, place.subgraph));
         self.resolve_conflicts(&mut units, &mut printed.standing, place.visit.layout, (place.subgraph, together));
-        let mut counts: FxHashMap<String, usize> = FxHashMap::default();
-        units.iter().for_each(|unit| *counts.entry(unit.key.clone()).or_default() += 1);
-        let is_alone = |unit: &Unit<'_>| counts.get(&unit.key) == Some(&1);
+        find_alone(&mut units);
         for unit in &mut units {
-            let is_shared = !is_alone(unit);
-            let line = self.unit((unit, is_shared), place, &mut printed.fields, gathered);
+            let line = self.unit(unit, place, &mut printed.fields, gathered);
             if unit.is_plain {
                 printed.text.push_str(&line);
             } else {
                 unit.line = Some(line);
             }
         }
+        if scope.ty.is_some() && units.iter().all(|unit| unit.is_plain) {
+            return;
+        }
         for (types, chosen) in group(&units, scope) {
             if chosen.is_empty() && scope.ty.is_some() {
                 continue;
             }
             let chosen: Vec<&Unit<'_>> = chosen.iter().filter_map(|index| units.get(*index)).collect();
-            let alone = chosen.iter().all(|unit| is_alone(unit));
+            let alone = chosen.iter().all(|unit| unit.is_alone);
             let cover = if alone && types.len() > 1 { self.covering(&chosen, place.subgraph, scope, &types) } else { None };
             let names = cover.map_or(types, |id| vec![id]);
             let typename = (scope.ty.is_none() && place.visit.typename) || chosen.is_empty();
@@ -259,7 +261,7 @@ impl<'d> Documents<'d, '_> {
             if types.is_empty() {
                 continue;
             }
-            let mut unit = Unit { slot: *slot, slot_draft, pick, types, key, is_plain: is_single, line: None };
+            let mut unit = Unit { slot: *slot, slot_draft, pick, types, key, is_plain: is_single, is_alone: true, line: None };
             let covers = scope.ty.is_some() && unit.types == scope.types.as_slice();
             if is_single || (covers && scope.ty.is_some_and(|ty| self.has_alike(ty, subgraph, &unit))) {
                 unit.is_plain = true;
@@ -276,7 +278,8 @@ impl<'d> Documents<'d, '_> {
                 }
             }
             for (_, types) in split {
-                units.push(Unit { slot: *slot, slot_draft, pick, types, key: unit.key.clone(), is_plain: false, line: None });
+                let key = unit.key.clone();
+                units.push(Unit { slot: *slot, slot_draft, pick, types, key, is_plain: false, is_alone: true, line: None });
             }
         }
         units
@@ -291,7 +294,7 @@ impl<'d> Documents<'d, '_> {
     /// Prints one field with what is below it, and notes how it is read.
     fn unit(
         &mut self,
-        (unit, is_shared): (&Unit<'d>, bool),
+        unit: &Unit<'d>,
         place: Place<'d>,
         fields: &mut IndexSet<ReadField, FxBuildHasher>,
         gathered: &mut Gathered,
@@ -313,7 +316,7 @@ impl<'d> Documents<'d, '_> {
         let read = ReadField {
             key: unit.key.as_str().into(),
             slot: SlotId::new(unit.slot),
-            types: is_shared.then(|| TypeSet::new(unit.types.clone())),
+            types: (!unit.is_alone).then(|| TypeSet::new(unit.types.clone())),
             lists: unit.slot_draft.wrap.lists,
             value,
         };
@@ -343,6 +346,9 @@ impl<'d> Documents<'d, '_> {
     /// A field under its condition. Alternatives are repeated for leaves; for objects that would repeat what is below, so
     /// they are asked for always and not written to the client.
     fn guarded(&self, line: &str, body: &str, guard: Guard, gathered: &mut Gathered) -> String {
+        if guard == ALWAYS {
+            return [" ", line, body].concat();
+        }
         let condition = self.selections.guards.get(guard);
         if condition.any.len() > 1 && (condition.any.len() > 8 || !body.is_empty()) {
             return format!(" {line}{body}");
@@ -405,6 +411,14 @@ impl<'d> Documents<'d, '_> {
             Read { layout: LayoutId::new(visit.layout), typename, object_type, fields: printed.fields.into_iter().collect() };
         Some((printed.text, self.reads.push(read)))
     }
+}
+
+/// Notes which units have a response key for themselves.
+fn find_alone(units: &mut [Unit<'_>]) {
+    let mut counts: FxHashMap<&str, usize> = FxHashMap::default();
+    units.iter().for_each(|unit| *counts.entry(&unit.key).or_default() += 1);
+    let alone: Vec<bool> = units.iter().map(|unit| counts.get(unit.key.as_str()) == Some(&1)).collect();
+    units.iter_mut().zip(alone).for_each(|(unit, is_alone)| unit.is_alone = is_alone);
 }
 
 /// Object types of the scope by the units printed in their fragments.

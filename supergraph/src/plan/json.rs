@@ -188,7 +188,7 @@ pub(super) fn requires(ready: &Ready<'_, '_>, layout: usize, arrivals: &[(Arriva
 }
 
 /// Type conditions of an arrival, and the types that each stands for.
-fn conditions<'r>(ready: &'r Ready<'_, '_>, layout: usize, arrival: &ArrivalDraft) -> Vec<(&'r str, Vec<TypeId>)> {
+pub(super) fn conditions<'r>(ready: &'r Ready<'_, '_>, layout: usize, arrival: &ArrivalDraft) -> Vec<(&'r str, Vec<TypeId>)> {
     match arrival.naming {
         Naming::Interface(id) if covers(ready, layout, arrival) => vec![(name(ready, id), arrival.types.iter().collect())],
         _ => arrival.types.iter().map(|id| (name(ready, id), vec![id])).collect(),

@@ -5,6 +5,7 @@
 //! fetch), `assemble` (the plan).
 //! Relied on by the gateway's executor, which runs a plan without looking anything up by name.
 
+mod alike;
 mod ambiguity;
 mod arguments;
 mod arrivals;

@@ -343,6 +343,9 @@ impl<'a> Selections<'a> {
     /// Object types by the appearances that apply to them and the field's type there. Of appearances that are alike the first
     /// stands for all, so that equal fields in fragments on several types are one field.
     fn groups(&mut self, list: &[Appearance]) -> Vec<(TypesId, Vec<usize>)> {
+        if let Some(types) = self.only_group(list) {
+            return vec![(types, vec![0])];
+        }
         let mut groups: IndexMap<(Vec<usize>, Wrap, TypeId), Vec<TypeId>, FxBuildHasher> = IndexMap::default();
         let mut all: Vec<TypeId> = Vec::new();
         let mut sets: Vec<TypesId> = list.iter().map(|appearance| appearance.types).collect();
@@ -369,6 +372,15 @@ impl<'a> Selections<'a> {
             groups.entry((applying, wrap, named)).or_default().push(id);
         }
         groups.into_iter().map(|((chosen, ..), types)| (self.intern(TypeSet::new(types)), chosen)).collect()
+    }
+
+    /// The types of a field whose appearances are all alike, if it has one type on all of them. Most fields are like that.
+    fn only_group(&self, list: &[Appearance]) -> Option<TypesId> {
+        let (first, others) = list.split_first()?;
+        let alike = |other: &Appearance| (other.types, other.guard, &other.field) == (first.types, first.guard, &first.field);
+        let mut objects = self.types(first.types).iter().map(|object| self.type_of(object, &first.field.name));
+        let form = objects.next()?;
+        (others.iter().all(alike) && objects.all(|other| other == form)).then_some(first.types)
     }
 
     fn merge_group(
