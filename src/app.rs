@@ -60,7 +60,13 @@ pub async fn serve(given: Given, announce: impl FnOnce(SocketAddr, &Config)) -> 
         Some(from) => Some(bind("tls.redirect_from", from).await?),
         None => None,
     };
-    let front = Front { listener, tls: tls.clone(), proxies: proxies.clone(), metrics: foundation.metrics.clone() };
+    let front = Front {
+        listener,
+        tls: tls.clone(),
+        proxies: proxies.clone(),
+        limits: config.connection.clone(),
+        metrics: foundation.metrics.clone(),
+    };
     let reload = Reload::start(given, config.clone(), foundation.clone()).await.map_err(Failure::Input)?;
     let reload = reload.with_renewal(move |config: &Config| renew(tls.as_ref(), config));
     let (served, status) = (reload.served(), reload.status());
@@ -78,7 +84,8 @@ pub async fn serve(given: Given, announce: impl FnOnce(SocketAddr, &Config)) -> 
     let handler = move |arrival: Arrival, request: Request<Incoming>| served.load_full().handle(arrival, request);
     let drain = Drain { stop: stop.clone(), limit: config.shutdown.drain.0 };
     if let Some(listener) = plain {
-        let plain = Front { listener, tls: None, proxies, metrics: foundation.metrics.clone() };
+        let plain =
+            Front { listener, tls: None, proxies, limits: config.connection.clone(), metrics: foundation.metrics.clone() };
         let redirect = move |_, request: Request<Incoming>| std::future::ready(to_https(&request, address.port()));
         tasks.spawn(server::serve(plain, redirect, drain.clone()));
     }

@@ -37,7 +37,7 @@ use crate::{
         compression::CompressionConfig, concurrency::RouterShapingConfig, cors::CorsConfig, csrf::CsrfConfig,
         explorer::ExplorerConfig, limits::LimitsConfig, rate_limit::RateLimitConfig, server_timing::ServerTiming,
     },
-    server::{drain::ShutdownConfig, tls::TlsConfig},
+    server::{connection::ConnectionConfig, drain::ShutdownConfig, tls::TlsConfig},
     telemetry::{ExportersConfig, logs},
     units::{Network, Span},
     upstream::{ShapingConfig, UpstreamConfig, headers::HeadersConfig},
@@ -104,6 +104,8 @@ pub struct Config {
     pub explorer: ExplorerConfig,
     /// How the process ends.
     pub shutdown: ShutdownConfig,
+    /// How long clients' connections live.
+    pub connection: ConnectionConfig,
     /// What the outside sees of the gateway's work.
     pub telemetry: TelemetryConfig,
     /// REST routes. The one that matches most specifically takes the request.

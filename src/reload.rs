@@ -328,6 +328,7 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("admin", old.admin != new.admin),
         ("tls", old.tls.as_ref().map(|tls| tls.redirect_from) != new.tls.as_ref().map(|tls| tls.redirect_from)),
         ("proxy_protocol", old.proxy_protocol != new.proxy_protocol),
+        ("connection", old.connection != new.connection),
         ("shutdown", old.shutdown != new.shutdown),
         ("telemetry.exporters", old_telemetry.exporters != new_telemetry.exporters),
         ("telemetry.logging", old_telemetry.logging != new_telemetry.logging),

@@ -21,7 +21,7 @@ use crate::{
         rewrite::{PathRewrite, Rewrite},
         split::Split,
     },
-    server::{self, Drain, Front, tls::Acceptor},
+    server::{self, Drain, Front, connection::ConnectionConfig, tls::Acceptor},
     telemetry::metrics::Metrics,
     upstream::{Upstream, UpstreamConfig, headers::Rules},
 };
@@ -117,7 +117,7 @@ async fn gateway_with(matching: &str, yaml: &str, rewrite: Rewrite, tls: Option<
         let pipeline = pipeline.clone();
         async move { pipeline.handle(pipeline.receive(arrival, request)).await }
     };
-    let front = Front { listener, tls, proxies: None, metrics: Metrics::new() };
+    let front = Front { listener, tls, proxies: None, limits: ConnectionConfig::default(), metrics: Metrics::new() };
     let drain = Drain { stop: stop.clone(), limit: Duration::from_secs(3) };
     let served = tokio::spawn(server::serve(front, handler, drain));
     Gateway { address, stop, served }

@@ -16,36 +16,33 @@ use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
-    service::{HttpService, service_fn},
+    service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::futures::OwnedNotified,
-    time::{Instant, Sleep, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tokio_util::task::TaskTracker;
 
 use super::{
     drain::{Phase, Phases},
     framing::Framing,
+    life::Life,
     proxy_protocol, tls,
     wire::Wire,
 };
 use crate::{
     body::Body,
     exchange::{Arrival, Interim, Peer},
-    units::Network,
+    units::{Network, Span},
 };
 
-/// How long a new connection has for its first request's head.
-const FIRST_HEAD: Duration = Duration::from_secs(10);
-/// How long a connection may at least be idle, or take for a later head. Longer than the 60 s after which common load balancers close
-/// their side, so that it is they who close.
-const IDLE: Duration = Duration::from_secs(75);
-/// How long a client may take to notice that an idle connection ends.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a connection may take for what comes before its first request: a handshake, an introduction.
+const GREETING: Duration = Duration::from_secs(10);
 /// Most bytes of a header section whatever the route; routes have their own, lower limit.
 const HEAD_BYTES: usize = 256 << 10;
 /// Most requests of one HTTP/2 connection at a time.
@@ -59,15 +56,34 @@ const PING: Duration = Duration::from_secs(20);
 /// The first bytes of HTTP/2 that no HTTP/1 request can have.
 const PREFACE: &[u8] = b"PRI ";
 
+/// How long connections of clients may live. Both ends are orderly: a request that is under way is answered first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConnectionConfig {
+    /// How long one may at least be idle, or take for a later head; it ends before twice that. The default is longer than the 60 s
+    /// after which common load balancers close their side, so that it is they who close.
+    pub idle_timeout: Span,
+    /// How old one may become, less up to a tenth of it so that many do not end together; any age when absent.
+    pub max_age: Option<Span>,
+}
+
+impl Default for ConnectionConfig {
+    fn default() -> Self {
+        Self { idle_timeout: Span::seconds(75), max_age: None }
+    }
+}
+
 /// The two protocols with their limits.
 #[derive(Debug)]
 pub struct Protocols {
+    limits: ConnectionConfig,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
 
-impl Default for Protocols {
-    fn default() -> Self {
+impl Protocols {
+    /// With these limits, and others that are the same for everybody.
+    pub fn new(limits: &ConnectionConfig) -> Self {
         let mut http1 = http1::Builder::new();
         // How long a head may take is `Life`'s business: here it would be a timer for every request.
         http1.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(HEAD_BYTES);
@@ -81,7 +97,7 @@ impl Default for Protocols {
             .max_send_buf_size(STREAM_WINDOW as usize)
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING);
-        Self { http1, http2 }
+        Self { limits: limits.clone(), http1, http2 }
     }
 }
 
@@ -94,7 +110,7 @@ pub async fn introduced(mut stream: TcpStream, address: SocketAddr, proxies: &[N
         tracing::debug!(%address, "a connection that does not come from a trusted proxy is closed");
         return None;
     }
-    let client = timeout(FIRST_HEAD, proxy_protocol::read(&mut stream)).await.ok()?.ok()?;
+    let client = timeout(GREETING, proxy_protocol::read(&mut stream)).await.ok()?.ok()?;
     Some((stream, client.unwrap_or(address)))
 }
 
@@ -106,7 +122,7 @@ where
 {
     // Answers are written whole; waiting for more only delays them.
     let _ = stream.set_nodelay(true);
-    let Ok(Some(is_http2)) = timeout(FIRST_HEAD, speaks_http2(&stream)).await else { return };
+    let Ok(Some(is_http2)) = timeout(GREETING, speaks_http2(&stream)).await else { return };
     let peer = Peer { address, is_tls: false };
     run((stream, is_http2, None), peer, handler, shared).await;
 }
@@ -118,7 +134,7 @@ where
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let _ = stream.set_nodelay(true);
-    let Ok(Ok(stream)) = timeout(FIRST_HEAD, tls.accept(stream)).await else { return };
+    let Ok(Ok(stream)) = timeout(GREETING, tls.accept(stream)).await else { return };
     let session = stream.get_ref().1;
     let is_http2 = session.alpn_protocol() == Some(b"h2");
     let certificate = session.peer_certificates().and_then(|chain| tls::client_cert(chain.first()?));
@@ -149,7 +165,7 @@ async fn run<S, H, F>(
         let service =
             service_fn(move |request: Request<Incoming>| handler(arrive(false, true), request).map(Ok::<_, Infallible>));
         let connection = protocols.http2.serve_connection(TokioIo::new(stream), service);
-        return Life::new(Box::pin(connection), interim, phases).await;
+        return Life::new(Box::pin(connection), interim, phases, &protocols.limits).await;
     }
     let framing = Framing::new();
     let io = TokioIo::new(Wire::new(stream, framing.clone(), interim.clone(), connections.token()));
@@ -169,7 +185,7 @@ async fn run<S, H, F>(
         })
     });
     let connection = protocols.http1.serve_connection(io, service).with_upgrades();
-    Life::new(Box::pin(connection), interim, phases).await;
+    Life::new(Box::pin(connection), interim, phases, &protocols.limits).await;
 }
 
 /// An answer that is held back until the interim answers before it are written; writing them wakes the connection.
@@ -205,125 +221,5 @@ async fn speaks_http2(stream: &TcpStream) -> Option<bool> {
             return Some(seen == PREFACE);
         }
         sleep(PAUSE).await;
-    }
-}
-
-/// A connection that can be asked to end after the requests it has.
-trait Connection: Future {
-    fn finish(self: Pin<&mut Self>);
-}
-
-impl<I, S> Connection for http1::UpgradeableConnection<TokioIo<I>, S>
-where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: HttpService<Incoming, ResBody = Body>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-impl<I, S> Connection for http2::Connection<TokioIo<I>, S, TokioExecutor>
-where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: HttpService<Incoming, ResBody = Body>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    S::Future: Send + 'static,
-{
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-/// A connection with its patience and the server's phases. Apart from the connection itself a poll costs two loads: the timer
-/// and the signal are polled once each, to leave their wakers, and again only when they have fired. Nothing is done for a request:
-/// each holds a voice, so whether there is one can be seen from outside when it is asked for.
-struct Life<C> {
-    connection: Pin<Box<C>>,
-    interim: Arc<Interim>,
-    /// Who knows of `interim` without being a request.
-    residents: usize,
-    /// When it is looked again whether the client still wants something.
-    patience: Pin<Box<Sleep>>,
-    is_patience_begun: bool,
-    /// Requests when it was looked last.
-    count: u64,
-    is_finishing: bool,
-    phases: Arc<Phases>,
-    seen: Phase,
-    signal: Option<Pin<Box<OwnedNotified>>>,
-}
-
-impl<C> Life<C> {
-    /// Of a connection on which nothing has happened yet.
-    fn new(connection: Pin<Box<C>>, interim: Arc<Interim>, phases: Arc<Phases>) -> Self {
-        let residents = Arc::strong_count(&interim);
-        let patience = Box::pin(sleep(FIRST_HEAD));
-        let (is_patience_begun, is_finishing, count) = (false, false, 0);
-        let (seen, signal) = (Phase::Serving, None);
-        Self { connection, interim, residents, patience, is_patience_begun, count, is_finishing, phases, seen, signal }
-    }
-}
-
-impl<C: Connection> Future for Life<C> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.connection.as_mut().poll(context).is_ready() {
-            return Poll::Ready(());
-        }
-        if (!self.is_patience_begun || self.patience.is_elapsed()) && self.is_given_up(context) {
-            return Poll::Ready(());
-        }
-        self.heed(context)
-    }
-}
-
-impl<C: Connection> Life<C> {
-    /// Waits on; true when the client has neither had nor begun a request for as long as it may. That is found out between one and
-    /// two times `IDLE` after the last one.
-    fn is_given_up(&mut self, context: &mut Context<'_>) -> bool {
-        self.is_patience_begun = true;
-        while self.patience.as_mut().poll(context).is_ready() {
-            let (before, is_busy) = (self.count, Arc::strong_count(&self.interim) > self.residents);
-            self.count = self.interim.count();
-            if is_busy || self.count != before {
-                self.patience.as_mut().reset(Instant::now() + IDLE);
-                continue;
-            }
-            if self.is_finishing || self.count == 0 {
-                return true;
-            }
-            self.is_finishing = true;
-            self.connection.as_mut().finish();
-            if self.connection.as_mut().poll(context).is_ready() {
-                return true;
-            }
-            self.patience.as_mut().reset(Instant::now() + FAREWELL);
-        }
-        false
-    }
-}
-
-impl<C: Connection> Life<C> {
-    /// Follows the server's phases; ready when the connection shall end now.
-    fn heed(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        while self.signal.is_none() || self.phases.now() != self.seen {
-            // The signal is armed before the phase is read, so no change can be missed; one that has fired is armed anew.
-            let mut signal = Box::pin(self.phases.changed());
-            self.signal = signal.as_mut().poll(context).is_pending().then_some(signal);
-            let before = std::mem::replace(&mut self.seen, self.phases.now());
-            if self.seen == Phase::Cut {
-                return Poll::Ready(());
-            }
-            if self.seen == Phase::Closing && before != Phase::Closing {
-                self.connection.as_mut().finish();
-                if self.connection.as_mut().poll(context).is_ready() {
-                    return Poll::Ready(());
-                }
-            }
-        }
-        Poll::Pending
     }
 }

@@ -6,6 +6,7 @@
 pub mod connection;
 pub mod drain;
 pub mod framing;
+pub mod life;
 pub mod proxy_protocol;
 pub mod redirect;
 pub mod tls;
@@ -24,7 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
-    connection::Protocols,
+    connection::{ConnectionConfig, Protocols},
     drain::{Phase, Phases},
 };
 use crate::{body::Body, exchange::Arrival, telemetry::metrics::Metrics, units::Network};
@@ -51,6 +52,8 @@ pub struct Front {
     pub tls: Option<Arc<tls::Acceptor>>,
     /// The proxies of which every connection comes and says for whom, where that is so.
     pub proxies: Option<Arc<[Network]>>,
+    /// How long connections live.
+    pub limits: ConnectionConfig,
     /// Where connections are counted.
     pub metrics: Arc<Metrics>,
 }
@@ -64,9 +67,9 @@ where
     H: Fn(Arrival, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let Front { listener, tls, proxies, metrics } = front;
+    let Front { listener, tls, proxies, limits, metrics } = front;
     let connections = TaskTracker::new();
-    let protocols = Arc::new(Protocols::default());
+    let protocols = Arc::new(Protocols::new(&limits));
     let phases = Phases::new();
     let take = |stream: TcpStream, address: SocketAddr| {
         let (shared, open) = ((protocols.clone(), phases.clone(), connections.clone()), metrics.connection());

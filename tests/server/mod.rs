@@ -1,5 +1,6 @@
 //! Sockets and the life of the process.
 
+mod connection;
 mod drain;
 mod framing;
 mod proxy_protocol;
