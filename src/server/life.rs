@@ -94,15 +94,17 @@ impl<C> Life<C> {
         let (now, idle) = (Instant::now(), limits.idle_timeout.0);
         // Without this the clients that came together after a restart would always come back together.
         let share = 1.0 - SPREAD * (RandomState::new().hash_one(0) >> 11) as f64 / (1_u64 << 53) as f64;
+        let end = limits.max_age.as_ref().map(|age| now + age.0.mul_f64(share));
+        let first_look = now + idle.min(FIRST_HEAD);
         Self {
             connection,
             residents: Arc::strong_count(&interim),
             interim,
-            patience: Box::pin(sleep_until(now + idle.min(FIRST_HEAD))),
+            patience: Box::pin(sleep_until(end.map_or(first_look, |end| end.min(first_look)))),
             is_patience_begun: false,
             idle,
             first_head: now + FIRST_HEAD,
-            end: limits.max_age.as_ref().map(|age| now + age.0.mul_f64(share)),
+            end,
             count: 0,
             is_finishing: false,
             phases,
