@@ -2,7 +2,8 @@
 //!
 //! A field that one subgraph alone gives needs a fetch to it, unless a door gives the field. Below a field, every subgraph that could
 //! give the field is taken for a door, at the earliest stage at which it could be; so what is needed below is needed whatever is chosen
-//! above. Fetches of one subgraph may be one, at the latest stage that any of them needs.
+//! above. Fetches of one subgraph may be one, at the latest stage that any of them needs. A subgraph that alone gives some field is
+//! needed at any rate, be it for what is above the field.
 //! ```text
 //! t { a next { b c } }   doors {s0};  next in s0, a in s1 | s2, b in s1, c in s2 and requires b
 //!   => s1 at stage 1, s2 at stage 2
@@ -25,6 +26,8 @@ pub(super) struct Bound {
     roots: BTreeSet<SubgraphId>,
     /// Subgraphs asked for objects, and the stage that the latest of their fetches has at least.
     entities: BTreeMap<SubgraphId, Stage>,
+    /// Subgraphs of which each alone gives some field: somebody asks them, or came through them.
+    pub alone: BTreeSet<SubgraphId>,
 }
 
 /// Ways to a field: subgraphs outside the doors that give it, each with the earliest stage.
@@ -35,7 +38,8 @@ impl Bound {
     /// before the needed one of its subgraph is joined with that later (`passes::batch`), if it can be.
     pub fn needs(&self, (stage, subgraph): (Stage, SubgraphId), fetches: &BTreeSet<(Stage, SubgraphId)>) -> bool {
         if stage == 0 {
-            return self.roots.contains(&subgraph);
+            let is_single = || fetches.iter().filter(|(_, of)| *of == subgraph).count() == 1;
+            return self.roots.contains(&subgraph) || (self.alone.contains(&subgraph) && is_single());
         }
         let is_last = || !fetches.iter().any(|(other, of)| *of == subgraph && *other > stage);
         self.entities.get(&subgraph).is_some_and(|needed| stage < *needed || (stage == *needed && is_last()))
@@ -44,6 +48,11 @@ impl Bound {
     /// The last stage that every solution has.
     fn complete(&self) -> Stage {
         self.entities.values().copied().max().unwrap_or(0)
+    }
+
+    /// Whether a fetch of the subgraph is among those that every solution has.
+    fn counts(&self, subgraph: SubgraphId) -> bool {
+        self.roots.contains(&subgraph) || self.entities.contains_key(&subgraph)
     }
 
     fn add(&mut self, is_root: bool, stage: Stage, subgraph: SubgraphId) {
@@ -57,6 +66,7 @@ impl Bound {
 
     fn merge(&mut self, other: &Self) {
         self.roots.extend(&other.roots);
+        self.alone.extend(&other.alone);
         other.entities.iter().for_each(|(subgraph, stage)| self.add(false, *stage, *subgraph));
     }
 }
@@ -89,6 +99,11 @@ impl Chooser<'_, '_> {
             weight += if is_free { 0 } else { self.weight(*stage, *subgraph) };
         }
         let first = doors.iter().map(|door| door.stage).min().unwrap_or(0);
+        let earliest = first + Stage::from(!doors.is_empty());
+        for subgraph in bound.alone.iter().filter(|subgraph| !bound.counts(**subgraph)) {
+            let is_there = doors.iter().any(|door| door.subgraph == *subgraph) || self.free.iter().any(|(_, of)| of == subgraph);
+            weight += if is_there { 0 } else { self.weight(earliest, *subgraph) };
+        }
         (0, weight, bound.complete().max(first))
     }
 
@@ -106,6 +121,7 @@ impl Chooser<'_, '_> {
                 if let (false, [(stage, only)]) = (is_given, ways.as_slice()) {
                     bound.add(doors.is_empty(), *stage, *only);
                 }
+                bound.alone.extend(self.only_giver(class, doors, &field, &ways));
                 if field.below.is_some() {
                     let open = self.all_doors_below(class, doors, &field, &ways);
                     below.entry(*index).or_default().extend(open);
@@ -132,6 +148,14 @@ impl Chooser<'_, '_> {
             (stage != NEVER).then_some((stage, subgraph))
         };
         self.options.supergraph.all_subgraphs().iter().filter_map(way).collect()
+    }
+
+    /// The subgraph of all doors and ways that give a field, if it is only one.
+    fn only_giver(&self, class: &Class, doors: &[Door], field: &SelectedField, ways: &Ways) -> Option<SubgraphId> {
+        let gives = |door: &&Door| self.given_by_door(std::slice::from_ref(*door), class, field);
+        let mut givers = doors.iter().filter(gives).map(|door| door.subgraph).chain(ways.iter().map(|(_, subgraph)| *subgraph));
+        let first = givers.next()?;
+        givers.all(|other| other == first).then_some(first)
     }
 
     /// The doors below a field through every door and every way.

@@ -16,19 +16,31 @@ use std::rc::Rc;
 /// Subgraphs that give a field, each with its cost.
 type Ways = Vec<(u64, SubgraphId)>;
 
-/// A choice, and the subgraphs between which there is something to choose.
-type Cover = (Choice, Vec<SubgraphId>);
+/// What the fields of a selection set leave to choose.
+pub(super) struct Cover {
+    /// Ways to each field that no door gives.
+    open: Vec<Ways>,
+    /// Subgraphs between which there is something to choose.
+    pub contested: Vec<SubgraphId>,
+}
+
+impl Cover {
+    /// A choice that covers every field: these subgraphs as far as they are of use, then others for what is left.
+    pub fn choice(&self, first: impl Iterator<Item = SubgraphId>) -> Choice {
+        let chosen = first.filter(|subgraph| self.contested.contains(subgraph)).collect();
+        Choice { prefer: greedy(self.open.clone(), chosen), late: false }
+    }
+}
 
 impl Chooser<'_, '_> {
-    /// A first choice that covers every field of the selection set, and what required fields need; and the subgraphs between which
-    /// there is something to choose.
+    /// What has to be covered: every field of the selection set that no door gives, and what required fields need.
     pub(super) fn cover(&mut self, set: SetId, doors: &Rc<[Door]>, classes: &[Class]) -> Result<Cover, PlanError> {
         let mut open: Vec<Ways> = Vec::new();
         for class in classes {
             self.cover_class(set, doors, class, &mut open)?;
         }
         let contested = open.iter().filter(|ways| ways.len() > 1).flatten().map(|(_, subgraph)| *subgraph).collect();
-        Ok((Choice { prefer: greedy(open), late: false }, contested))
+        Ok(Cover { open, contested })
     }
 
     /// Adds the ways to every field of a class that no door gives, and to what those require.
@@ -145,10 +157,9 @@ pub(super) fn subsets(subgraphs: &[SubgraphId]) -> Vec<Vec<SubgraphId>> {
     all
 }
 
-/// Subgraphs that cover every list: those without alternative, then the best gain per weight, then order.
-fn greedy(mut open: Vec<Vec<(u64, SubgraphId)>>) -> Vec<SubgraphId> {
+/// Subgraphs that cover every list: those chosen, those without alternative, then the best gain per weight, then order.
+fn greedy(mut open: Vec<Ways>, mut chosen: Vec<SubgraphId>) -> Vec<SubgraphId> {
     open.retain(|ways| !ways.is_empty());
-    let mut chosen: Vec<SubgraphId> = Vec::new();
     for ways in &open {
         if let [(_, only)] = ways.as_slice()
             && !chosen.contains(only)

@@ -259,7 +259,8 @@ impl<'a, 's> Chooser<'a, 's> {
     /// as long as they are better.
     fn search(&mut self, set: SetId, doors: Rc<[Door]>) -> Result<Solution, PlanError> {
         let classes = self.live_classes(set, &doors);
-        let (chosen, contested) = self.cover(set, &doors, &classes)?;
+        let cover = self.cover(set, &doors, &classes)?;
+        let chosen = cover.choice(std::iter::empty());
         let best = self.attempt(set, &doors, &classes, &chosen)?;
         // Without doors one fetch is the least there can be, with doors none.
         let is_least = best.fetches.len() <= usize::from(doors.is_empty()) || self.cost(&best).1 == 0;
@@ -271,7 +272,16 @@ impl<'a, 's> Chooser<'a, 's> {
         if self.cost(&best) <= least {
             return Ok(best);
         }
+        // Who is needed below at any rate may as well be asked here.
+        let needed = cover.choice(bound.alone.iter().copied());
+        let contested = cover.contested;
         let mut search = Search { set, doors, classes, contested, chosen, best, least, is_over: false };
+        if needed != search.chosen {
+            self.try_choice(&mut search, needed)?;
+        }
+        if search.is_over {
+            return Ok(search.best);
+        }
         let candidates = self.candidates(&search);
         if candidates.len() <= FEW {
             self.try_all(&mut search, &candidates)?;
