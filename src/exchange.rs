@@ -312,6 +312,8 @@ pub struct Identity {
 pub enum Planning {
     /// It was in the cache.
     Cached,
+    /// It was being made for another exchange.
+    Shared,
     /// It was made, which took so long.
     Made(Duration),
     /// It could not be made, which took so long.

@@ -9,6 +9,7 @@ pub mod budget;
 pub mod deduplicate;
 pub mod demand_control;
 pub mod file_uploads;
+mod flights;
 pub mod http;
 pub mod introspection;
 pub mod one_of;
@@ -50,7 +51,7 @@ use http::{Request, Requests};
 use introspection::Introspector;
 use operation::{Document, Operation, Rules};
 use persisted::Persisted;
-use plans::Plans;
+use plans::{Plans, Source};
 
 /// Size up to which an answer is written. Entities that stand in many places are fetched once and written often, so the limits on
 /// subgraph answers do not bound it.
@@ -311,22 +312,23 @@ impl Engine {
     ) -> Result<Arc<plans::Ready>, Error> {
         let started = Instant::now();
         let span = exchange.span.as_ref().map(|span| span.child(started));
-        let planned = self.plans.get(operation, denied, &exchange.id).await;
+        let (planned, source) = self.plans.get(operation, denied, &exchange.id).await;
         if let Some(mut span) = span {
             span.name(&["plan"]);
             match &planned {
-                Ok((_, is_cached)) => span.set("plan.cached", *is_cached),
+                Ok(_) => span.set("plan.cached", source == Source::Cache),
                 Err(error) => span.fail(error.kind.code()),
             }
         }
         if let Some(facts) = &mut exchange.operation {
-            facts.planning = Some(match &planned {
-                Ok((_, true)) => Planning::Cached,
-                Ok((_, false)) => Planning::Made(started.elapsed()),
-                Err(_) => Planning::Failed(started.elapsed()),
+            facts.planning = Some(match (&planned, source) {
+                (_, Source::Cache) => Planning::Cached,
+                (_, Source::Shared) => Planning::Shared,
+                (Ok(_), Source::Made) => Planning::Made(started.elapsed()),
+                (Err(_), Source::Made) => Planning::Failed(started.elapsed()),
             });
         }
-        planned.map(|(ready, _)| ready)
+        planned
     }
 
     /// The answer of an operation.

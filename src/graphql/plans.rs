@@ -1,9 +1,12 @@
 //! Plans: one planner run per new operation, kept in a bounded cache.
 //!
-//! Planning happens off the threads that serve requests, a few operations at a time, and has a time limit. Requests for one new
-//! operation share one run. Relies on `supergraph::plan`; relied on by `graphql`.
+//! Planning happens off the threads that serve requests, a few operations at a time, and has limits of time, choices and memory.
+//! Requests for one new operation share one run, which ends when all of them have left. Relies on `supergraph::plan`; relied on by `graphql`.
 
-use std::{sync::Arc, time::Instant};
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 use moka::future::Cache;
 use schemars::JsonSchema;
@@ -11,19 +14,23 @@ use serde::{Deserialize, Serialize};
 use supergraph::{
     ids::{LabelId, RequirementId},
     model::Supergraph,
-    plan::{PlanError, PlanOptions, Tables, plan},
+    plan::{Limits, Pace, PlanError, PlanOptions, Tables, plan},
 };
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     authz::{self, Denied},
+    flights::Flights,
     introspection,
     operation::Operation,
 };
 use crate::{
     error::{Error, ErrorKind},
     execute::prepared::Prepared,
-    units::Span,
+    units::{Size, Span},
 };
 
 /// `supergraph.query_planning`: how operations are planned and how many plans are kept.
@@ -32,8 +39,12 @@ use crate::{
 pub struct QueryPlanningConfig {
     /// The plan cache.
     pub cache: PlanCacheConfig,
-    /// Time that planning one operation may take.
+    /// Time that planning one operation may take. After half of it nothing more is tried, and what there is must do.
     pub timeout: Span,
+    /// How many choices planning one operation tries before what there is must do.
+    pub max_states: usize,
+    /// Memory that planning one operation may take, as it is estimated.
+    pub max_memory: Size,
     /// How many of the most used operations are planned again before a new supergraph takes over.
     pub warm_up: usize,
 }
@@ -56,7 +67,14 @@ pub struct InMemoryConfig {
 
 impl Default for QueryPlanningConfig {
     fn default() -> Self {
-        Self { cache: PlanCacheConfig::default(), timeout: Span::seconds(2), warm_up: 100 }
+        let Limits { states, memory } = Limits::default();
+        Self {
+            cache: PlanCacheConfig::default(),
+            timeout: Span::seconds(2),
+            max_states: states,
+            max_memory: Size(memory),
+            warm_up: 100,
+        }
     }
 }
 
@@ -90,35 +108,51 @@ pub struct Ready {
     pub denied: Vec<Denied>,
 }
 
+/// How a plan was had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// It was there already.
+    Cache,
+    /// It was made for whoever asked.
+    Made,
+    /// It was being made for somebody else.
+    Shared,
+}
+
 /// The plans of one supergraph.
 #[derive(Debug)]
 pub struct Plans {
-    cache: Cache<Key, Arc<Ready>>,
     planner: Arc<Planner>,
-    timeout: Span,
-    runs: Semaphore,
+    flights: Flights<Key, Arc<Ready>>,
 }
 
 #[derive(Debug)]
 struct Planner {
     supergraph: Arc<Supergraph>,
     tables: Tables,
+    cache: Cache<Key, Arc<Ready>>,
+    timeout: Span,
+    limits: Limits,
+    /// Held by each run until its thread has ended.
+    runs: Arc<Semaphore>,
 }
 
 impl Plans {
     /// An empty cache for the plans of a supergraph.
     pub fn new(supergraph: Arc<Supergraph>, config: &QueryPlanningConfig) -> Self {
-        let tables = Tables::new(&supergraph);
-        Self {
+        let planner = Planner {
+            tables: Tables::new(&supergraph),
+            supergraph,
             cache: Cache::new(config.cache.in_memory.limit),
-            planner: Arc::new(Planner { supergraph, tables }),
             timeout: config.timeout,
-            runs: Semaphore::new(crate::busy::at_once()),
-        }
+            limits: Limits { states: config.max_states, memory: config.max_memory.0 },
+            runs: Arc::new(Semaphore::new(crate::busy::at_once())),
+        };
+        Self { planner: Arc::new(planner), flights: Flights::default() }
     }
 
-    /// The plan of an operation for someone who does not meet the requirements `denied`, and whether it was there already. `seed`
-    /// decides which share of progressive overrides this request belongs to.
+    /// The plan of an operation for someone who does not meet the requirements `denied`, and how it was had. `seed` decides which share
+    /// of progressive overrides this request belongs to.
     ///
     /// # Errors
     /// The operation cannot be planned, or not in time.
@@ -127,32 +161,61 @@ impl Plans {
         operation: &Arc<Operation>,
         denied: Vec<RequirementId>,
         seed: &str,
-    ) -> Result<(Arc<Ready>, bool), Error> {
+    ) -> (Result<Arc<Ready>, Error>, Source) {
         let key = Key { operation: operation.id, labels: active_labels(&self.planner.supergraph, seed), denied };
-        if let Some(ready) = self.cache.get(&key).await {
-            return Ok((ready, true));
+        if let Some(ready) = self.planner.cache.get(&key).await {
+            return (Ok(ready), Source::Cache);
         }
-        let options = PlanOptions { labels: key.labels.iter().copied().collect(), denied: key.denied.iter().copied().collect() };
-        let ready = self.cache.try_get_with(key, self.run(operation.clone(), options)).await;
-        ready.map(|ready| (ready, false)).map_err(|error| Error::clone(&error))
-    }
-
-    async fn run(&self, operation: Arc<Operation>, options: PlanOptions) -> Result<Arc<Ready>, Error> {
-        let late = || Error::new(ErrorKind::PlanningFailed, "planning took too long");
-        let deadline = tokio::time::Instant::from_std(Instant::now() + self.timeout.0);
-        let _permit = tokio::time::timeout_at(deadline, self.runs.acquire()).await.map_err(|_| late())?;
-        let planner = self.planner.clone();
-        let planning = tokio::task::spawn_blocking(move || planner.plan(&operation, &options));
-        let planned = tokio::time::timeout_at(deadline, planning).await.map_err(|_| late())?;
-        planned.map_err(|error| Error::bug(format!("the planner stopped: {error}")))?
+        let (planner, operation) = (self.planner.clone(), operation.clone());
+        let run = |pace| planner.run(operation, key.clone(), pace);
+        let (outcome, is_ours) = self.flights.share(key.clone(), run).await;
+        (outcome, if is_ours { Source::Made } else { Source::Shared })
     }
 }
 
 impl Planner {
+    /// Plans on a thread of its own, within the time limit.
+    async fn run(self: Arc<Self>, operation: Arc<Operation>, key: Key, pace: Arc<Pace>) -> Result<Arc<Ready>, Error> {
+        let late = || Error::new(ErrorKind::PlanningFailed, "planning took too long");
+        let options = PlanOptions {
+            labels: key.labels.iter().copied().collect(),
+            denied: key.denied.iter().copied().collect(),
+            limits: self.limits,
+            pace: pace.clone(),
+        };
+        // It may have been made since it was looked for.
+        if let Some(ready) = self.cache.get(&key).await {
+            return Ok(ready);
+        }
+        let deadline = Instant::now() + self.timeout.0;
+        let permit = timeout_at(deadline, self.runs.clone().acquire_owned()).await.map_err(|_| late())?;
+        let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
+        let planner = self.clone();
+        let mut planning = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            planner.plan(&operation, &options)
+        });
+        let in_half = timeout_at(half, &mut planning).await;
+        let planned = match in_half {
+            Ok(planned) => planned,
+            Err(_) => {
+                pace.hurry();
+                timeout_at(deadline, planning).await.map_err(|_| {
+                    pace.stop();
+                    late()
+                })?
+            }
+        };
+        let ready = planned.map_err(|error| Error::bug(format!("the planner stopped: {error}")))??;
+        self.cache.insert(key, ready.clone()).await;
+        Ok(ready)
+    }
+
     fn plan(&self, operation: &Operation, options: &PlanOptions) -> Result<Arc<Ready>, Error> {
         let plan = plan(&self.supergraph, &self.tables, &operation.planned, options).map_err(|error| match error {
             PlanError::InvalidFetch { .. } => Error::bug(error.to_string()),
-            _ => Error::new(ErrorKind::PlanningFailed, error.to_string()),
+            PlanError::TooDeep | PlanError::TooLarge => Error::new(ErrorKind::OperationTooLarge, format!("{error}.")),
+            PlanError::NoRoot | PlanError::Stopped => Error::new(ErrorKind::PlanningFailed, error.to_string()),
         })?;
         for (_, field, what) in plan.shape.unreachable().take(MAX_TOLD) {
             let operation = operation.name.as_deref().unwrap_or_default();
@@ -171,13 +234,13 @@ fn active_labels(supergraph: &Supergraph, seed: &str) -> Vec<LabelId> {
     if supergraph.labels.is_empty() {
         return Vec::new();
     }
-    // FNV-1a: spread well enough over a few thousand shares, the same for one seed in every process.
+    // FNV-1a: spread well enough over shares, the same for one seed in every process. Labels have up to eight decimals.
     let hash =
         seed.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    let share = (hash >> 16) % 10_000;
+    let share = ((hash >> 16) % 10_000_000_000) as f64;
     let is_active = |label: &str| {
         let percent = label.strip_prefix("percent(").and_then(|label| label.strip_suffix(')'));
-        percent.and_then(|percent| percent.trim().parse::<f64>().ok()).is_some_and(|percent| (share as f64) < percent * 100.0)
+        percent.and_then(|percent| percent.trim().parse::<f64>().ok()).is_some_and(|percent| share < percent * 1e8)
     };
     supergraph.labels.iter().filter(|(_, label)| is_active(label)).map(|(id, _)| id).collect()
 }

@@ -65,7 +65,7 @@ impl Engine {
         let Ok(document) = parsed else { return };
         let Ok(operation) = document.operation(used.name.as_deref()) else { return };
         operation.uses.store(used.times.div_ceil(2), Ordering::Relaxed);
-        if let Err(error) = self.plans.get(operation, Vec::new(), "").await {
+        if let (Err(error), _) = self.plans.get(operation, Vec::new(), "").await {
             tracing::debug!(%error, "a used operation cannot be planned any more");
         }
     }

@@ -67,12 +67,12 @@ impl Observed {
                 metrics.operation_cost(cost);
             }
             if let Some(planning) = operation.planning {
-                metrics.cache("plan", planning == Planning::Cached);
+                metrics.cache("plan", matches!(planning, Planning::Cached | Planning::Shared));
             }
             match operation.planning {
                 Some(Planning::Made(duration)) => metrics.planning(true, duration),
                 Some(Planning::Failed(duration)) => metrics.planning(false, duration),
-                Some(Planning::Cached) | None => {}
+                Some(Planning::Cached | Planning::Shared) | None => {}
             }
         }
         if let Some(is_cached) = exchange.is_document_cached {

@@ -9,6 +9,7 @@ mod file_uploads;
 mod http;
 mod introspection;
 mod persisted;
+mod plans;
 
 use serde_json::{Value, json};
 use subgraphs_example::{Addresses, Example};

@@ -14,7 +14,7 @@ use super::selections::{Selections, SetId};
 use super::shape::{Shape, TypeSet};
 use super::told::Told;
 use super::{
-    Condition, ContextValue, ContextVariable, EntityBatch, EntityPosition, Fetch, OperationKind, Plan, Representation,
+    Condition, ContextValue, ContextVariable, EntityBatch, EntityPosition, Fetch, OperationKind, Plan, PlanError, Representation,
     RepresentationField, RepresentationTypename, RepresentationValue, Target, request, rows,
 };
 use crate::ids::{ConditionId, FetchId, Id, IdVec, LayoutId, SlotId, TypeId};
@@ -99,7 +99,10 @@ impl Conditions<'_> {
 }
 
 /// Makes the plan.
-pub(super) fn assemble(ready: &Ready<'_, '_>) -> Assembled {
+///
+/// # Errors
+/// Planning was stopped.
+pub(super) fn assemble(ready: &Ready<'_, '_>) -> Result<Assembled, PlanError> {
     let mut conditions = Conditions { guards: &ready.selections.guards, list: IdVec::default(), known: FxHashMap::default() };
     let mut shape = rows::layouts(ready, &mut conditions);
     let mut documents = Documents {
@@ -113,6 +116,7 @@ pub(super) fn assemble(ready: &Ready<'_, '_>) -> Assembled {
     let mut fetches = IdVec::default();
     let mut explained = Vec::new();
     for (number, group) in ready.groups.iter().enumerate() {
+        ready.selections.go_on()?;
         for index in group {
             if let Some(place) = numbers.get_mut(*index) {
                 *place = FetchId::new(number);
@@ -125,7 +129,7 @@ pub(super) fn assemble(ready: &Ready<'_, '_>) -> Assembled {
     shape.reads = documents.reads;
     let introspection = rows::introspection(ready, &mut shape);
     let plan = Plan { kind: ready.operation.kind, fetches, shape, conditions: conditions.list, introspection };
-    Assembled { plan, explained }
+    Ok(Assembled { plan, explained })
 }
 
 /// One request for a group of fetches.

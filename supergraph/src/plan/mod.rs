@@ -24,6 +24,7 @@ mod merging;
 pub mod operation;
 mod options;
 pub mod order;
+mod pace;
 mod passes;
 mod print;
 mod request;
@@ -44,20 +45,26 @@ use fetches::Drafter;
 use operation::Operation;
 use options::Options;
 pub use options::Tables;
+pub use pace::{Limits, Pace};
 use passes::{batch, conditions, mutations};
 use rustc_hash::FxHashSet;
 use selections::Selections;
 use shape::{Shape, TypeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 use told::Told;
 
 /// What one request decides about planning.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct PlanOptions {
     /// Labels of progressive overrides that are active.
     pub labels: FxHashSet<LabelId>,
     /// Requirements that whoever asks does not meet.
     pub denied: FxHashSet<RequirementId>,
+    /// What the run may use. It shapes a plan only where it is hit.
+    pub limits: Limits,
+    /// Told while the run goes on.
+    pub pace: Arc<Pace>,
 }
 
 /// Why there is no plan.
@@ -69,6 +76,8 @@ pub enum PlanError {
     TooDeep,
     /// The operation has too many fields once its fragments are spread.
     TooLarge,
+    /// Planning was stopped from outside.
+    Stopped,
     /// A bug: a document that its subgraph would refuse. Looked for in debug builds only.
     InvalidFetch {
         /// The subgraph.
@@ -84,6 +93,7 @@ impl std::fmt::Display for PlanError {
             Self::NoRoot => "the schema does not support this kind of operation",
             Self::TooDeep => "the operation is nested too deep to be planned",
             Self::TooLarge => "the operation selects too many fields to be planned",
+            Self::Stopped => "planning was stopped before there was a plan",
             Self::InvalidFetch { subgraph, message } => {
                 return write!(formatter, "the planner made a document that {subgraph} refuses: {message}");
             }
@@ -161,7 +171,7 @@ fn run<T>(
     finish: impl FnOnce(&Ready<'_, '_>, Assembled) -> T,
 ) -> Result<T, PlanError> {
     let root = supergraph.root(operation.kind).ok_or(PlanError::NoRoot)?;
-    let mut selections = Selections::new(supergraph, operation.lists.clone(), &options.denied);
+    let mut selections = Selections::new(supergraph, operation.lists.clone(), options);
     let options = Options { supergraph, tables, labels: &options.labels };
     let set = selections.collect_root(root, operation.root)?;
     ambiguity::mark(&mut selections, options);
@@ -175,11 +185,12 @@ fn run<T>(
         drafter.place_root(&solution);
     }
     let mut draft = drafter.draft;
+    selections.spend(0)?;
     conditions::hoist(&mut draft, &mut selections.guards);
     let groups = batch::batch(&mut draft);
     let told = Told::find(options, &draft);
     let ready = Ready { operation, options, selections: &selections, contexts: &contexts, draft: &draft, groups: &groups, told };
-    let assembled = assemble(&ready);
+    let assembled = assemble(&ready)?;
     if cfg!(debug_assertions) {
         check::documents(supergraph, tables, &assembled.plan)?;
     }

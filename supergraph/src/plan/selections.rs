@@ -8,11 +8,11 @@
 //! ```
 //! Relied on by `choose` and `fetches`. Spec: <https://spec.graphql.org/September2025/#sec-Collect-Fields>
 
-use super::PlanError;
 use super::condition::{ALWAYS, Guard, Guards};
 use super::denied::{self, Denied};
 use super::operation::{ListId, Lists, MAX_DEPTH, Raw, RawField};
 use super::order::{self, Order};
+use super::{PlanError, PlanOptions};
 use crate::ids::{RequirementId, TypeId};
 use crate::model::Supergraph;
 use crate::model::field_set::FieldSet;
@@ -27,6 +27,9 @@ const MAX_FIELDS: usize = 200_000;
 
 /// Most visits of selections while collecting.
 const MAX_VISITS: usize = 5_000_000;
+
+/// Visits between two looks whether the run may go on.
+const LOOK_EVERY: usize = 1024;
 
 /// A selection set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -106,7 +109,7 @@ pub(super) struct Selections<'a> {
     /// All conditions.
     pub guards: Guards,
     lists: Lists,
-    denied: &'a FxHashSet<RequirementId>,
+    asked: &'a PlanOptions,
     sets: Vec<SelectionSet>,
     types: IndexSet<TypeSet, FxBuildHasher>,
     calls: IndexSet<Call, FxBuildHasher>,
@@ -119,6 +122,7 @@ pub(super) struct Selections<'a> {
 struct Budget {
     fields: usize,
     visits: usize,
+    bytes: usize,
 }
 
 /// Where a selection set's selections come from: lists, each under a condition.
@@ -142,13 +146,13 @@ struct Open {
 }
 
 impl<'a> Selections<'a> {
-    /// An arena with the lists of an operation, for someone who does not meet these requirements.
-    pub fn new(supergraph: &'a Supergraph, lists: Lists, denied: &'a FxHashSet<RequirementId>) -> Self {
+    /// An arena with the lists of an operation, for someone with these options.
+    pub fn new(supergraph: &'a Supergraph, lists: Lists, asked: &'a PlanOptions) -> Self {
         Self {
             supergraph,
             guards: Guards::default(),
             lists,
-            denied,
+            asked,
             sets: Vec::new(),
             types: IndexSet::default(),
             calls: IndexSet::default(),
@@ -156,6 +160,40 @@ impl<'a> Selections<'a> {
             field_sets: FxHashMap::default(),
             budget: Budget::default(),
         }
+    }
+
+    /// Notes that so many bytes are kept, and looks whether the run may go on.
+    ///
+    /// # Errors
+    /// It needs too much, or was stopped.
+    pub fn spend(&mut self, bytes: usize) -> Result<(), PlanError> {
+        self.budget.bytes = self.budget.bytes.saturating_add(bytes);
+        if self.budget.bytes > self.asked.limits.memory {
+            return Err(PlanError::TooLarge);
+        }
+        self.go_on()
+    }
+
+    /// Looks whether the run may go on.
+    ///
+    /// # Errors
+    /// It was stopped.
+    pub fn go_on(&self) -> Result<(), PlanError> {
+        if self.asked.pace.is_stopped() { Err(PlanError::Stopped) } else { Ok(()) }
+    }
+
+    /// Whether the run must end with what it has.
+    pub fn is_hurrying(&self) -> bool {
+        self.asked.pace.is_hurrying()
+    }
+
+    /// What the run may try.
+    pub fn states(&self) -> usize {
+        self.asked.limits.states
+    }
+
+    fn denied(&self) -> &'a FxHashSet<RequirementId> {
+        &self.asked.denied
     }
 
     /// The selection set with this id.
@@ -204,7 +242,7 @@ impl<'a> Selections<'a> {
     /// Collects the selection set of an operation's root, and all below.
     pub fn collect_root(&mut self, root: TypeId, list: ListId) -> Result<SetId, PlanError> {
         let set = self.collect(root, vec![(list, ALWAYS)])?;
-        if !self.denied.is_empty() {
+        if !self.denied().is_empty() {
             denied::prune(&mut self.sets);
         }
         Ok(set)
@@ -255,6 +293,7 @@ impl<'a> Selections<'a> {
             if self.budget.fields > MAX_FIELDS {
                 return Err(PlanError::TooLarge);
             }
+            self.spend(fields.len() * size_of::<SelectedField>())?;
             if let Some(set) = self.sets.get_mut(next.id.0 as usize) {
                 (set.fields, set.orders) = (fields, orders);
             }
@@ -287,6 +326,9 @@ impl<'a> Selections<'a> {
             self.budget.visits += 1;
             if self.budget.visits > MAX_VISITS {
                 return Err(PlanError::TooLarge);
+            }
+            if self.budget.visits.is_multiple_of(LOOK_EVERY) {
+                self.go_on()?;
             }
             match selection {
                 Raw::Field(field, tests) => {
@@ -405,9 +447,9 @@ impl<'a> Selections<'a> {
             }
         }
         let introspects = first.field.name.starts_with("__");
-        let is_denied = |member: &&Appearance| member.field.requirement.is_some_and(|id| self.denied.contains(&id));
+        let is_denied = |member: &&Appearance| member.field.requirement.is_some_and(|id| self.denied().contains(&id));
         // Whoever may see it in one place may see it.
-        let denied = (!self.denied.is_empty() && members.iter().all(is_denied)).then(Denied::default);
+        let denied = (!self.denied().is_empty() && members.iter().all(is_denied)).then(Denied::default);
         if denied.is_some() {
             sources.clear();
         }

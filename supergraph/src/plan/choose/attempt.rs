@@ -61,6 +61,7 @@ impl Chooser<'_, '_> {
         classes: &Rc<Vec<Class>>,
         choice: &Choice,
     ) -> Result<Solution, PlanError> {
+        self.selections.go_on()?;
         let mut reach = Vec::with_capacity(classes.len());
         for class in classes.iter() {
             let names = self.names_beyond_doors(set, doors, class);

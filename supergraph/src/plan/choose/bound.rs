@@ -108,6 +108,7 @@ impl Chooser<'_, '_> {
     }
 
     fn bound_of(&mut self, set: SetId, doors: &Rc<[Door]>) -> Result<Bound, PlanError> {
+        self.selections.go_on()?;
         let mut bound = Bound::default();
         let mut below: FxHashMap<usize, Vec<Door>> = FxHashMap::default();
         for class in self.live_classes(set, doors).iter() {

@@ -194,13 +194,15 @@ struct Budget {
     per_set: FxHashMap<SetId, usize>,
 }
 
-/// Tries of a whole planning run beyond the first of each selection set.
-const TRIES: usize = 100_000;
-
 /// Tries per selection set beyond the first for each list of doors.
 const TRIES_PER_SET: usize = 256;
 
 impl Solution {
+    /// What it takes, without the solutions below.
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.visits.len() * size_of::<Visit>() + self.steps.len() * size_of::<Step>()
+    }
+
     /// Whether objects are brought to a subgraph at two stages.
     fn visits_twice(&self, doors: usize) -> bool {
         let entered = || self.visits.iter().skip(doors).filter(|visit| !visit.arrivals.is_empty());
@@ -218,6 +220,7 @@ impl<'a, 's> Chooser<'a, 's> {
     pub fn new(options: Options<'a>, selections: &'s mut Selections<'a>, contexts: Rc<Contexts>) -> Self {
         let mut provided = IndexMap::default();
         provided.insert(Vec::new(), Vec::new());
+        let tries = selections.states();
         Self {
             options,
             selections,
@@ -229,7 +232,7 @@ impl<'a, 's> Chooser<'a, 's> {
             classes: FxHashMap::default(),
             bounds: FxHashMap::default(),
             solving: FxHashSet::default(),
-            budget: Budget { tries: TRIES, per_set: FxHashMap::default() },
+            budget: Budget { tries, per_set: FxHashMap::default() },
             nesting: 0,
             free: BTreeSet::new(),
         }
@@ -251,6 +254,7 @@ impl<'a, 's> Chooser<'a, 's> {
         self.nesting -= 1;
         self.solving.remove(&place);
         let solution = Rc::new(solution?);
+        self.selections.spend(solution.bytes())?;
         self.solutions.insert(key, solution.clone());
         Ok(solution)
     }
@@ -351,7 +355,7 @@ impl<'a, 's> Chooser<'a, 's> {
         let used = self.budget.per_set.entry(set).or_insert(0);
         *used += 1;
         self.budget.tries = self.budget.tries.saturating_sub(1);
-        *used <= TRIES_PER_SET && self.budget.tries > 0
+        *used <= TRIES_PER_SET && self.budget.tries > 0 && !self.selections.is_hurrying()
     }
 
     /// Classes of a selection set.

@@ -143,6 +143,7 @@ impl Chooser<'_, '_> {
         reach: &mut Reach,
     ) -> Result<bool, PlanError> {
         let mut changed = false;
+        self.selections.go_on()?;
         for (subgraph, naming, key) in keys {
             let known = if *naming == Naming::Concrete { reach.known } else { 0 };
             let values = self.set_stage(object, *key, doors, reach)?;

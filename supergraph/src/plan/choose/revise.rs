@@ -40,7 +40,7 @@ impl Chooser<'_, '_> {
         };
         let mut open = doubtful(&best);
         for _ in 0..MOST_RUNS {
-            let Some(without) = open.pop() else { break };
+            let Some(without) = open.pop().filter(|_| !self.selections.is_hurrying()) else { break };
             let others: BTreeSet<_> = best.fetches.iter().copied().filter(|fetch| *fetch != without).collect();
             let revised = self.solve_with(set, others)?;
             if self.cost(&revised) < self.cost(&best) {
