@@ -16,10 +16,13 @@ use tokio::sync::oneshot;
 
 use crate::error::Error;
 
+/// Those in flight, as long as somebody waits.
+type Waited<K, T> = Arc<Mutex<HashMap<K, Weak<Flight<K, T>>>>>;
+
 /// Runs in flight by what they are for.
 #[derive(Debug)]
 pub struct Flights<K: Eq + Hash, T> {
-    all: Arc<Mutex<HashMap<K, Weak<Flight<K, T>>>>>,
+    all: Waited<K, T>,
 }
 
 /// A run that somebody waits for.
@@ -27,7 +30,7 @@ pub struct Flights<K: Eq + Hash, T> {
 struct Flight<K: Eq + Hash, T> {
     key: K,
     outcome: Shared<oneshot::Receiver<Result<T, Error>>>,
-    flights: Arc<Mutex<HashMap<K, Weak<Self>>>>,
+    flights: Waited<K, T>,
 }
 
 /// The result of a run, and whether it was started for this caller.
