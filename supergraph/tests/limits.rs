@@ -99,7 +99,7 @@ fn stopped_while_it_runs_a_run_ends_soon() {
         let pace = Arc::new(Pace::default());
         let (planned, stopped) = thread::scope(|scope| {
             let run = scope.spawn(|| hard.plan(Limits::default(), &pace));
-            thread::sleep(Duration::from_millis(1));
+            thread::park_timeout(Duration::from_millis(1));
             pace.stop();
             let stopped = Instant::now();
             (run.join().unwrap(), stopped)
