@@ -100,11 +100,14 @@ impl Chooser<'_, '_> {
         }
         let first = doors.iter().map(|door| door.stage).min().unwrap_or(0);
         let earliest = first + Stage::from(!doors.is_empty());
-        for subgraph in bound.alone.iter().filter(|subgraph| !bound.counts(**subgraph)) {
-            let is_there = doors.iter().any(|door| door.subgraph == *subgraph) || self.free.iter().any(|(_, of)| of == subgraph);
-            weight += if is_there { 0 } else { self.weight(earliest, *subgraph) };
+        let mut complete = bound.complete().max(first);
+        let is_door = |subgraph: SubgraphId| doors.iter().any(|door| door.subgraph == subgraph);
+        for subgraph in bound.alone.iter().filter(|subgraph| !bound.counts(**subgraph) && !is_door(**subgraph)) {
+            let is_free = self.free.iter().any(|(_, of)| of == subgraph);
+            weight += if is_free { 0 } else { self.weight(earliest, *subgraph) };
+            complete = complete.max(earliest);
         }
-        (0, weight, bound.complete().max(first))
+        (0, weight, complete)
     }
 
     fn bound_of(&mut self, set: SetId, doors: &Rc<[Door]>) -> Result<Bound, PlanError> {
