@@ -85,7 +85,16 @@ fn add(shape: &mut Shape, fields: Vec<Shaped<'_>>) -> (LayoutId, ReadId) {
         let lists = u8::from(below.is_some());
         let value = below.map_or(OutputValue::Leaf(kind), |(layout, _)| OutputValue::Object(layout));
         let wrap = Wrap { lists, non_null: 0 };
-        shown.push(OutputField { key: key.into(), slot, types: None, condition: None, wrap, value, unreachable: None });
+        shown.push(OutputField {
+            key: key.into(),
+            slot,
+            types: None,
+            condition: None,
+            wrap,
+            value,
+            unreachable: None,
+            part: None,
+        });
         let value = below.map_or(ReadValue::Leaf, |(_, read)| ReadValue::Object(read));
         read.push(ReadField { key: key.into(), slot, types: None, lists, value });
     }
@@ -128,7 +137,14 @@ fn plan() -> Plan {
         after: Vec::new(),
         condition: None,
     });
-    Plan { kind: OperationKind::Query, fetches, shape, conditions: IdVec::default(), introspection: None }
+    Plan {
+        kind: OperationKind::Query,
+        fetches,
+        shape,
+        conditions: IdVec::default(),
+        introspection: None,
+        parts: IdVec::default(),
+    }
 }
 
 /// What the executor does between a subgraph's answer and the client's.

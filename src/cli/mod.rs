@@ -65,7 +65,7 @@ enum Command {
   supergate plan --supergraph supergraph.graphql --operation query.graphql
   supergate plan --supergraph supergraph.graphql --operation query.graphql --format json
   supergate plan --supergraph supergraph.graphql --operation query.graphql --stage options
-  supergate plan --batch < cases.jsonl           lines of {\"id\",\"supergraph\",\"operation\",\"operation_name\"?,\"variables\"?}")]
+  supergate plan --batch < cases.jsonl           lines of {\"id\",\"supergraph\",\"operation\",\"operation_name\"?,\"variables\"?,\"defer\"?}")]
     Plan(PlanArgs),
     /// Check router.yaml, or print its JSON Schema
     #[command(
@@ -131,6 +131,9 @@ struct PlanArgs {
     /// What is printed
     #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
     format: PlanFormat,
+    /// Plan what `@defer` marks as parts that can be delivered later
+    #[arg(long)]
+    defer: bool,
     /// What one stage of planning made of the operation, as text, instead of the plan
     #[arg(long, value_enum)]
     stage: Option<PlanStage>,

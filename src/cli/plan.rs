@@ -36,6 +36,8 @@ struct Request<'a> {
     document: &'a str,
     name: Option<&'a str>,
     variables: Option<&'a Value>,
+    /// Whether `@defer` is kept.
+    defer: bool,
 }
 
 /// Plans as the arguments ask.
@@ -53,7 +55,8 @@ pub fn run(args: &PlanArgs) -> io::Result<Outcome> {
         Ok(texts) => texts,
         Err(message) => return Ok(Outcome::wrong(message)),
     };
-    let request = Request { document: &document, name: args.operation_name.as_deref(), variables: variables.as_ref() };
+    let request =
+        Request { document: &document, name: args.operation_name.as_deref(), variables: variables.as_ref(), defer: args.defer };
     let printed = Planner::new(supergraph).and_then(|planner| match args.stage {
         Some(stage) => planner.stage(&request, stage.into()),
         None => planner.plan(&request).map(|(printed, _)| match args.format {
@@ -91,6 +94,7 @@ fn line(given: &Value, last: &RefCell<Option<Planner>>) -> Result<batch::Answer,
         document: batch::text(given, "operation")?,
         name: given.get("operation_name").and_then(Value::as_str),
         variables: given.get("variables").filter(|variables| !variables.is_null()),
+        defer: given.get("defer").and_then(Value::as_bool).unwrap_or_default(),
     };
     let mut last = last.borrow_mut();
     let planned = match last.take().filter(|planner| planner.text == supergraph) {
@@ -139,13 +143,15 @@ impl Planner {
 
     /// The operation that is meant, valid on the client schema, with variables that fit.
     fn operation(&self, request: &Request<'_>) -> Result<Operation, Vec<Complaint>> {
-        let client = &self.supergraph.client;
+        let with_defer = request.defer.then(|| self.supergraph.client_with_defer());
+        let client = with_defer.as_ref().unwrap_or(&self.supergraph.client);
         let document = ExecutableDocument::parse_and_validate(client, request.document, "operation").map_err(|failed| {
             let errors = failed.errors.iter().map(|error| error.error.to_string());
             errors.flat_map(|message| complaint("GRAPHQL_VALIDATION_FAILED", message)).collect::<Vec<_>>()
         })?;
         let request = &Request { name: chosen(&document, request.name), ..*request };
-        let operation = Operation::new(&self.supergraph, &document, request.name).map_err(|error| match error {
+        let lower = if request.defer { Operation::with_defer } else { Operation::new };
+        let operation = lower(&self.supergraph, &document, request.name).map_err(|error| match error {
             OperationError::NotFound => {
                 let message = "there is no such operation, or a name must tell which is meant";
                 complaint("OPERATION_RESOLUTION_FAILURE", message.to_owned())

@@ -52,6 +52,8 @@ ids! {
     ConditionId
     /// An enum's set of values that clients may see.
     EnumId
+    /// A part of an answer that may be delivered after the rest.
+    PartId
 }
 
 /// A vector indexed by a typed id.

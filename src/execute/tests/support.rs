@@ -49,7 +49,7 @@ pub fn required() -> Wrap {
 }
 
 pub fn output(key: &str, at: usize, wrap: Wrap, value: OutputValue) -> OutputField {
-    OutputField { key: key.into(), slot: slot(at), types: None, condition: None, wrap, value, unreachable: None }
+    OutputField { key: key.into(), slot: slot(at), types: None, condition: None, wrap, value, unreachable: None, part: None }
 }
 
 pub fn leaf(key: &str, at: usize, wrap: Wrap, kind: LeafKind) -> OutputField {
@@ -89,6 +89,7 @@ pub fn root_fetch(subgraph: usize, into: usize) -> Fetch {
         target: Target::Root { layout: layout(0), read: read(into) },
         after: Vec::new(),
         condition: None,
+        part: None,
     }
 }
 
@@ -125,6 +126,7 @@ pub fn plan(layouts: Vec<Layout>, reads: Vec<Read>, fetches: Vec<Fetch>) -> Plan
         shape: Shape::default(),
         conditions: IdVec::default(),
         introspection: None,
+        parts: IdVec::default(),
     };
     for layout in layouts {
         plan.shape.layouts.push(layout);

@@ -7,9 +7,9 @@ use super::meta;
 use crate::diagnostics::{Diagnostic, Level, Place};
 use crate::document::{self, Fault};
 use apollo_compiler::ast::{
-    Definition, DirectiveDefinition, DirectiveList, Document, EnumTypeDefinition, FieldDefinition, InputObjectTypeDefinition,
-    InputValueDefinition, InterfaceTypeDefinition, ObjectTypeDefinition, ScalarTypeDefinition, SchemaDefinition,
-    UnionTypeDefinition,
+    Definition, DirectiveDefinition, DirectiveList, DirectiveLocation, Document, EnumTypeDefinition, FieldDefinition,
+    InputObjectTypeDefinition, InputValueDefinition, InterfaceTypeDefinition, ObjectTypeDefinition, ScalarTypeDefinition,
+    SchemaDefinition, Type, UnionTypeDefinition, Value,
 };
 use apollo_compiler::validation::{DiagnosticList, Valid};
 use apollo_compiler::{Name, Node, Schema};
@@ -36,6 +36,29 @@ fn invalid(fault: &Fault) -> Diagnostic {
         message: format!("The client schema of this supergraph is not valid: {}", fault.message),
         places: vec![Place { subgraph: None, at: None }],
     }
+}
+
+/// A client schema with the definition of `@defer`.
+/// Spec: <https://github.com/graphql/graphql-spec/pull/742>
+pub fn with_defer(client: &Valid<Schema>) -> Valid<Schema> {
+    let argument = |name: &'static str, ty: Type, default_value| {
+        let (name, ty) = (Name::new_static_unchecked(name), Node::new(ty));
+        Node::new(InputValueDefinition { description: None, name, ty, default_value, directives: DirectiveList::new() })
+    };
+    let named = Name::new_static_unchecked;
+    let mut schema = client.clone().into_inner();
+    let definition = DirectiveDefinition {
+        description: None,
+        name: named("defer"),
+        arguments: vec![
+            argument("label", Type::Named(named("String")), None),
+            argument("if", Type::NonNullNamed(named("Boolean")), Some(Node::new(Value::Boolean(true)))),
+        ],
+        repeatable: false,
+        locations: vec![DirectiveLocation::FragmentSpread, DirectiveLocation::InlineFragment],
+    };
+    schema.directive_definitions.insert(named("defer"), Node::new(definition));
+    Valid::assume_valid(schema)
 }
 
 /// The client schema of a supergraph SDL as a document, in the order of the SDL.

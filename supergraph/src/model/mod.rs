@@ -243,6 +243,11 @@ pub struct EnumValue {
 }
 
 impl Supergraph {
+    /// The schema that clients see, with `@defer`.
+    pub fn client_with_defer(&self) -> Valid<Schema> {
+        client::with_defer(&self.client)
+    }
+
     /// The subgraph with this id.
     pub fn subgraph(&self, id: SubgraphId) -> &Subgraph {
         self.subgraphs.get(id).unwrap_or(&self.nothing.0)

@@ -51,6 +51,17 @@ pub(super) fn merge_arrival(arrivals: &mut Vec<ArrivalDraft>, mut arrival: Arriv
     }
 }
 
+/// Whether an arrival brings nothing that these do not bring.
+pub(super) fn is_among(arrival: &ArrivalDraft, all: &[ArrivalDraft]) -> bool {
+    arrival.types.iter().all(|id| {
+        all.iter().any(|known| {
+            known.naming == arrival.naming
+                && known.types.contains(id)
+                && arrival.needs.iter().all(|need| known.needs.contains(need))
+        })
+    })
+}
+
 /// Whether two lists of arrivals would send different values under one name for the same type.
 pub(super) fn contradict(selections: &Selections<'_>, first: &[ArrivalDraft], second: &[ArrivalDraft]) -> bool {
     first.iter().any(|a| {

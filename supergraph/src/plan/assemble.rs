@@ -6,6 +6,7 @@ use super::alike;
 use super::arrivals::ArrivalDraft;
 use super::condition::{ALWAYS, Guard};
 use super::contexts::{Contexts, UseId};
+use super::defer::Parts;
 use super::document::{Body, Documents, Rename};
 use super::fetches::{Draft, FetchDraft};
 use super::operation::Operation;
@@ -31,6 +32,8 @@ pub(super) struct Ready<'r, 'a> {
     pub options: Options<'a>,
     /// The selection sets.
     pub selections: &'r Selections<'a>,
+    /// Its parts.
+    pub parts: &'r Parts,
     /// What is read from contexts.
     pub contexts: &'r Contexts,
     /// The draft.
@@ -128,7 +131,8 @@ pub(super) fn assemble(ready: &Ready<'_, '_>) -> Result<Assembled, PlanError> {
     }
     shape.reads = documents.reads;
     let introspection = rows::introspection(ready, &mut shape);
-    let plan = Plan { kind: ready.operation.kind, fetches, shape, conditions: conditions.list, introspection };
+    let parts = rows::parts(ready);
+    let plan = Plan { kind: ready.operation.kind, fetches, shape, conditions: conditions.list, introspection, parts };
     Ok(Assembled { plan, explained })
 }
 
@@ -171,8 +175,8 @@ fn request(
     let variables = request::used_variables(ready.operation, &variables);
     let condition = all.and_then(|guard| conditions.get(guard));
     let document = String::new();
-    let subgraph = first.subgraph;
-    let mut fetch = Fetch { subgraph, kind, document, opening: None, operation_name, variables, target, after, condition };
+    let (subgraph, part) = (first.subgraph, rows::part_id(first.part));
+    let mut fetch = Fetch { subgraph, kind, document, opening: None, operation_name, variables, target, after, condition, part };
     fetch.document = request::document(ready.operation, &fetch, &selection);
     fetch.opening = (!first.contexts.is_empty()).then(|| request::opening(ready.operation, &fetch).into());
     Some((fetch, explained))

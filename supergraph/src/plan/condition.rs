@@ -89,6 +89,13 @@ impl Guards {
         if any.is_empty() { b } else { self.intern(simplify(any)) }
     }
 
+    /// A guard of which only some tests count.
+    pub fn only(&mut self, guard: Guard, is_kept: impl Fn(&Test) -> bool) -> Guard {
+        let kept = |tests: &Vec<Test>| tests.iter().filter(|test| is_kept(test)).cloned().collect();
+        let any = self.get(guard).any.iter().map(kept).collect();
+        self.intern(simplify(any))
+    }
+
     /// Either of them, or [`ALWAYS`] when that would grow too large.
     pub fn or_weak(&mut self, a: Guard, b: Guard) -> Guard {
         if self.get(a).any.len() + self.get(b).any.len() > MOST { ALWAYS } else { self.or(a, b) }

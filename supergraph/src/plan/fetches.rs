@@ -4,10 +4,11 @@
 //! a fetch with the slots that it fills, one fetch per subgraph and stage of a layout. Cost: linear in the solution.
 //! Relies on `choose`; relied on by the passes, `document` and `rows`.
 
-use super::arrivals::{ArrivalDraft, contradict, merge_arrival};
+use super::arrivals::{ArrivalDraft, contradict, is_among, merge_arrival};
 use super::choose::{Chooser, Solution, Stage, Step, Visit};
 use super::condition::{ALWAYS, Guard};
 use super::contexts::UseId;
+use super::defer::{PRIMARY, Parts};
 use super::options::Naming;
 use super::selections::{SetId, Signature};
 use super::shape::{TypeSet, Wrap};
@@ -111,6 +112,8 @@ pub(super) struct FetchDraft {
     pub after: BTreeSet<usize>,
     /// When it is needed.
     pub guard: Guard,
+    /// The part that it is for.
+    pub part: usize,
 }
 
 /// Lays solutions out.
@@ -121,9 +124,13 @@ pub(super) struct Drafter<'c, 'a, 's> {
     pub draft: Draft,
     /// Selection sets that are parts of others, with the places of their fields there.
     pub parts: FxHashMap<SetId, (SetId, Vec<usize>)>,
+    /// The operation's parts.
+    pub deferred: Parts,
+    /// The part that is laid out and those that it is in, the primary one first.
+    pub chain: Vec<usize>,
     /// Added to every stage.
     pub shift: Stage,
-    entered: FxHashMap<(usize, usize, TypeId), usize>,
+    pub entered: FxHashMap<(usize, usize, TypeId), usize>,
     /// Fetches that give values to uses of contexts.
     supplied: FxHashMap<UseId, BTreeSet<usize>>,
 }
@@ -145,11 +152,13 @@ impl Draft {
 
 impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
     /// A draft with the client's layouts.
-    pub fn new(chooser: &'c mut Chooser<'a, 's>, root: SetId) -> Self {
+    pub fn new(chooser: &'c mut Chooser<'a, 's>, root: SetId, deferred: Parts) -> Self {
         let mut drafter = Self {
             chooser,
             draft: Draft::default(),
             parts: FxHashMap::default(),
+            deferred,
+            chain: vec![PRIMARY],
             shift: 0,
             entered: FxHashMap::default(),
             supplied: FxHashMap::default(),
@@ -214,7 +223,8 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
                 let inputs = arrival.inputs.iter().filter_map(|step| suppliers.get(*step)).flatten().copied();
                 // A root below another type is entered without a key, but only where it is.
                 let from = if arrival.naming == Naming::Root { self.first_fetch(doors) } else { None };
-                let after: Vec<usize> = inputs.chain(from).filter(|other| *other != fetch).collect();
+                let after: Vec<usize> =
+                    inputs.chain(from).filter(|other| *other != fetch && !self.is_deferred_from(*other, fetch)).collect();
                 if let Some(fetch) = self.draft.fetches.get_mut(fetch) {
                     fetch.after.extend(after);
                 }
@@ -286,7 +296,7 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
     }
 
     /// Selects a slot in a visit.
-    fn pick(&mut self, visit: usize, slot: usize, types: &TypeSet, from: (SetId, usize), below: Option<(TypeId, usize)>) {
+    pub fn pick(&mut self, visit: usize, slot: usize, types: &TypeSet, from: (SetId, usize), below: Option<(TypeId, usize)>) {
         self.read_contexts(visit, slot, types);
         let layout = self.draft.visits.get(visit).and_then(|visit| self.draft.layouts.get(visit.layout));
         let is_client = layout.is_some_and(|layout| layout.set.is_some() && layout.set == Some(self.whole(from).0));
@@ -338,7 +348,7 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
     }
 
     /// The layout below a slot; made for an internal one.
-    fn layout_below(&mut self, layout: usize, slot: usize, set: SetId, field: usize) -> Option<usize> {
+    pub fn layout_below(&mut self, layout: usize, slot: usize, set: SetId, field: usize) -> Option<usize> {
         let below = self.chooser.selections.field(set, field)?.below?;
         let types = self.chooser.selections.types(self.chooser.selections.set(below).types).clone();
         if let Some(child) = self.slot_mut(layout, slot)?.below {
@@ -362,7 +372,7 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
     }
 
     /// The selection set below a slot in a visit.
-    fn visit_below(&mut self, parent: usize, slot: usize, layout: usize, ty: TypeId) -> usize {
+    pub fn visit_below(&mut self, parent: usize, slot: usize, layout: usize, ty: TypeId) -> usize {
         if let Some(visit) = self.entered.get(&(parent, slot, ty)) {
             return *visit;
         }
@@ -390,11 +400,7 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
         let known = self.draft.layouts.get(layout).map_or(&[][..], |layout| &layout.visits);
         let same = known.iter().copied().find(|known| {
             let fetch = self.draft.visits.get(*known).and_then(|known| self.draft.fetches.get(known.fetch));
-            fetch.is_some_and(|fetch| {
-                fetch.subgraph == visit.subgraph
-                    && fetch.stage == stage
-                    && !contradict(self.chooser.selections, &fetch.arrivals, &arrivals)
-            })
+            fetch.is_some_and(|fetch| fetch.subgraph == visit.subgraph && fetch.stage == stage && self.takes(fetch, &arrivals))
         });
         let made = same.unwrap_or_else(|| self.push_fetch(layout, visit.subgraph, stage));
         let fetch = self.draft.visits.get(made).map_or(0, |visit| visit.fetch);
@@ -404,6 +410,23 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
             }
         }
         made
+    }
+
+    /// Whether a fetch can bring these objects too. One of a part above takes only what it brings anyway: it must not wait for more.
+    fn takes(&self, fetch: &FetchDraft, arrivals: &[ArrivalDraft]) -> bool {
+        if self.chain.last() != Some(&fetch.part) {
+            return self.chain.contains(&fetch.part) && arrivals.iter().all(|arrival| is_among(arrival, &fetch.arrivals));
+        }
+        !contradict(self.chooser.selections, &fetch.arrivals, arrivals)
+    }
+
+    /// Whether a fetch is for a part below that of another, which then does not wait for it.
+    fn is_deferred_from(&self, fetch: usize, from: usize) -> bool {
+        let rank = |index: usize| {
+            let part = self.draft.fetches.get(index).map(|fetch| fetch.part);
+            self.chain.iter().position(|known| Some(*known) == part)
+        };
+        rank(fetch) > rank(from)
     }
 
     fn push_fetch(&mut self, layout: usize, subgraph: SubgraphId, stage: Stage) -> usize {
@@ -417,6 +440,7 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
             contexts: BTreeSet::new(),
             after: BTreeSet::new(),
             guard: ALWAYS,
+            part: self.chain.last().copied().unwrap_or(PRIMARY),
         });
         if let Some(layout) = self.draft.layouts.get_mut(layout) {
             layout.visits.push(visit);

@@ -5,6 +5,7 @@
 
 use super::arrivals::ArrivalDraft;
 use super::assemble::{Assembled, Explained, ExplainedBatch, Ready, covers};
+use super::defer::{self, Placed};
 use super::document::Rename;
 use super::options::Naming;
 use super::shape::{Layout, OutputField, PathElement, Shape, Unreachable};
@@ -14,19 +15,40 @@ use serde_json::{Value, json};
 
 /// The whole plan: stages in sequence, what is in one stage in parallel.
 pub(super) fn plan(ready: &Ready<'_, '_>, assembled: &Assembled) -> Value {
-    let mut stages: Vec<(u16, Vec<Value>)> = Vec::new();
+    let mut placed = Vec::new();
     for (((_, fetch), explained), group) in assembled.plan.fetches.iter().zip(&assembled.explained).zip(ready.groups) {
         let draft = group.first().and_then(|index| ready.draft.fetches.get(*index));
         let stage = draft.map_or(0, |draft| draft.stage);
         let condition = fetch.condition.and_then(|id| assembled.plan.conditions.get(id));
         let node = conditional(node(ready, fetch, explained), condition);
+        let part = draft.map_or(0, |draft| draft.part);
+        placed.push(Placed { stage, part, after: fetch.after.iter().map(|id| id.index()).collect(), node });
+    }
+    let node = match ready.operation.kind {
+        _ if !ready.parts.is_empty() => defer::node(ready, placed),
+        kind => in_stages(kind, placed),
+    };
+    let mut plan = json!({ "kind": "QueryPlan" });
+    if let (Some(node), Some(plan)) = (node, plan.as_object_mut()) {
+        plan.insert("node".to_owned(), node);
+    }
+    if let Some(plan) = plan.as_object_mut() {
+        insert(plan, "unreachable", unreachable(&assembled.plan.shape));
+    }
+    plan
+}
+
+/// Stages in sequence, what is in one stage in parallel.
+fn in_stages(kind: OperationKind, placed: Vec<Placed>) -> Option<Value> {
+    let mut stages: Vec<(u16, Vec<Value>)> = Vec::new();
+    for Placed { stage, node, .. } in placed {
         match stages.last_mut() {
             Some((last, nodes)) if *last == stage => nodes.push(node),
             _ => stages.push((stage, vec![node])),
         }
     }
     let mut nodes: Vec<Value> = stages.into_iter().filter_map(|(_, nodes)| several("Parallel", nodes)).collect();
-    let node = match ready.operation.kind {
+    match kind {
         // Nothing else can be in the first stage: a subscription has one root field, and everything else waits for its events.
         OperationKind::Subscription if !nodes.is_empty() => {
             let primary = nodes.remove(0);
@@ -37,15 +59,7 @@ pub(super) fn plan(ready: &Ready<'_, '_>, assembled: &Assembled) -> Value {
             Some(node)
         }
         _ => several("Sequence", nodes),
-    };
-    let mut plan = json!({ "kind": "QueryPlan" });
-    if let (Some(node), Some(plan)) = (node, plan.as_object_mut()) {
-        plan.insert("node".to_owned(), node);
     }
-    if let Some(plan) = plan.as_object_mut() {
-        insert(plan, "unreachable", unreachable(&assembled.plan.shape));
-    }
-    plan
 }
 
 /// Fields that are answered with an error, since nobody can be asked for them.
@@ -61,7 +75,7 @@ fn unreachable(shape: &Shape) -> Vec<Value> {
     shape.unreachable().map(field).collect()
 }
 
-fn several(kind: &str, mut nodes: Vec<Value>) -> Option<Value> {
+pub(super) fn several(kind: &str, mut nodes: Vec<Value>) -> Option<Value> {
     if nodes.len() > 1 { Some(json!({ "kind": kind, "nodes": nodes })) } else { nodes.pop() }
 }
 

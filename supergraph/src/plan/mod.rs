@@ -15,6 +15,7 @@ mod choose;
 mod condition;
 mod context_values;
 mod contexts;
+mod defer;
 mod denied;
 mod document;
 mod fetches;
@@ -36,12 +37,14 @@ mod stages;
 mod told;
 mod unreachable;
 
-use crate::ids::{ConditionId, FetchId, IdVec, LabelId, LayoutId, ReadId, RequirementId, SlotId, SubgraphId};
+use crate::ids::{ConditionId, FetchId, IdVec, LabelId, LayoutId, PartId, ReadId, RequirementId, SlotId, SubgraphId};
 use crate::model::Supergraph;
 use assemble::{Assembled, Ready, assemble};
 use choose::Chooser;
 use contexts::Contexts;
+use defer::Parts;
 use fetches::Drafter;
+pub use operation::DeferUse;
 use operation::Operation;
 use options::Options;
 pub use options::Tables;
@@ -175,21 +178,33 @@ fn run<T>(
     let options = Options { supergraph, tables, labels: &options.labels };
     let set = selections.collect_root(root, operation.root)?;
     ambiguity::mark(&mut selections, options);
+    let parts = Parts::find(&mut selections, operation, set);
     let contexts = Rc::new(Contexts::find(&mut selections, &options, operation)?);
     let mut chooser = Chooser::new(options, &mut selections, contexts.clone());
-    let mut drafter = Drafter::new(&mut chooser, set);
+    let mut drafter = Drafter::new(&mut chooser, set, parts);
     if operation.kind == OperationKind::Mutation {
         mutations::place_in_series(&mut drafter, set)?;
+    } else if !drafter.deferred.is_empty() {
+        defer::place(&mut drafter, set)?;
     } else {
         let solution = drafter.chooser.solve_root(set)?;
         drafter.place_root(&solution);
     }
-    let mut draft = drafter.draft;
+    let (mut draft, parts) = (drafter.draft, drafter.deferred);
     selections.spend(0)?;
     conditions::hoist(&mut draft, &mut selections.guards);
     let groups = batch::batch(&mut draft);
     let told = Told::find(options, &draft);
-    let ready = Ready { operation, options, selections: &selections, contexts: &contexts, draft: &draft, groups: &groups, told };
+    let ready = Ready {
+        operation,
+        options,
+        selections: &selections,
+        parts: &parts,
+        contexts: &contexts,
+        draft: &draft,
+        groups: &groups,
+        told,
+    };
     let assembled = assemble(&ready)?;
     if cfg!(debug_assertions) {
         check::documents(supergraph, tables, &assembled.plan)?;
@@ -221,6 +236,19 @@ pub struct Plan {
     pub conditions: IdVec<ConditionId, Condition>,
     /// `__schema` and `__type` fields at the root, answered from the client schema.
     pub introspection: Option<Introspection>,
+    /// The parts that may be delivered later. A part comes after the one that it is in.
+    pub parts: IdVec<PartId, Part>,
+}
+
+/// A part of an answer that may be delivered after the rest: its fields and fetches name it.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The part that it is in; `None` for what is not deferred.
+    pub above: Option<PartId>,
+    /// Whose objects have the deferred fields.
+    pub layout: LayoutId,
+    /// The fragments that defer it. It is not deferred when one of them is not.
+    pub fragments: Vec<DeferUse>,
 }
 
 /// One request to one subgraph.
@@ -245,6 +273,8 @@ pub struct Fetch {
     pub after: Vec<FetchId>,
     /// The fetch is left out unless this holds.
     pub condition: Option<ConditionId>,
+    /// The part that it is for; `None` if it is for what is not deferred.
+    pub part: Option<PartId>,
 }
 
 /// Which objects a fetch fills.

@@ -4,6 +4,7 @@
 //! per object type, and by the gateway, which makes one per request document.
 //! Spec: <https://spec.graphql.org/September2025/#sec-Executing-Operations>
 
+use super::defer::MARK;
 use super::{OperationKind, Test};
 use crate::ids::{RequirementId, TypeId};
 use crate::model::Supergraph;
@@ -44,6 +45,17 @@ pub struct Operation {
     pub(super) lists: Lists,
     /// The list of the operation itself.
     pub(super) root: ListId,
+    /// Fragments that may be deferred, where `@defer` is kept.
+    pub(super) defers: Vec<DeferUse>,
+}
+
+/// A fragment with `@defer`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeferUse {
+    /// Its label.
+    pub label: Option<Box<str>>,
+    /// The variable without which it is not deferred.
+    pub condition: Option<Box<str>>,
 }
 
 /// A declared variable.
@@ -103,6 +115,28 @@ impl Operation {
         document: &Valid<ExecutableDocument>,
         name: Option<&str>,
     ) -> Result<Self, OperationError> {
+        Self::lower(supergraph, document, name, false)
+    }
+
+    /// The same with its `@defer`, for a document that is valid for [`Supergraph::client_with_defer`]: what fragments with it select may be
+    /// delivered later. [`Operation::new`] takes no notice of it.
+    ///
+    /// # Errors
+    /// As [`Operation::new`].
+    pub fn with_defer(
+        supergraph: &Supergraph,
+        document: &Valid<ExecutableDocument>,
+        name: Option<&str>,
+    ) -> Result<Self, OperationError> {
+        Self::lower(supergraph, document, name, true)
+    }
+
+    fn lower(
+        supergraph: &Supergraph,
+        document: &Valid<ExecutableDocument>,
+        name: Option<&str>,
+        keeps_defer: bool,
+    ) -> Result<Self, OperationError> {
         let operation = document.operations.get(name).map_err(|_| OperationError::NotFound)?;
         let mut lowering = Lowering {
             supergraph,
@@ -111,6 +145,7 @@ impl Operation {
             fragments: FxHashMap::default(),
             hashed: FxHashMap::default(),
             requirements: Vec::new(),
+            defers: keeps_defer.then(Vec::new),
         };
         let root = lowering.list(&operation.selection_set, 0)?;
         Ok(Self {
@@ -124,6 +159,7 @@ impl Operation {
             requirements: lowering.requirements,
             lists: lowering.lists,
             root,
+            defers: lowering.defers.unwrap_or_default(),
         })
     }
 }
@@ -187,6 +223,8 @@ struct Lowering<'a> {
     /// Lists by the hash of their selections.
     hashed: FxHashMap<u64, Vec<ListId>>,
     requirements: Vec<RequirementId>,
+    /// Fragments with `@defer`, where it is kept.
+    defers: Option<Vec<DeferUse>>,
 }
 
 impl<'a> Lowering<'a> {
@@ -210,7 +248,10 @@ impl<'a> Lowering<'a> {
         }
         let mut list = Vec::new();
         for selection in &set.selections {
-            let Some(tests) = tests(selection.directives()) else { continue };
+            let Some(mut tests) = tests(selection.directives()) else { continue };
+            if let Some(directive) = selection.directives().get("defer") {
+                tests.extend(self.deferring(directive));
+            }
             list.push(match selection {
                 Selection::Field(field) => Raw::Field(self.field(&set.ty, field, depth)?, tests),
                 Selection::InlineFragment(fragment) => {
@@ -229,6 +270,19 @@ impl<'a> Lowering<'a> {
             });
         }
         Ok(list)
+    }
+
+    /// The test that stands for a deferred fragment; `None` where it is not deferred.
+    fn deferring(&mut self, directive: &Directive) -> Option<Test> {
+        let defers = self.defers.as_mut()?;
+        let condition = match directive.specified_argument_by_name("if").map(|value| &**value) {
+            Some(Value::Boolean(false)) => return None,
+            Some(Value::Variable(variable)) => Some(variable.as_str().into()),
+            _ => None,
+        };
+        let label = directive.specified_argument_by_name("label").and_then(|value| value.as_str()).map(Into::into);
+        defers.push(DeferUse { label, condition });
+        Some(Test { variable: format!("{MARK}{}", defers.len() - 1).into(), is: true })
     }
 
     fn fragment(&mut self, fragment: &'a executable::Fragment, depth: usize) -> Result<ListId, OperationError> {

@@ -59,11 +59,51 @@ fn print(node: &Value, depth: usize, text: &mut String) {
             }
             let _ = writeln!(text, "{indent}}}");
         }
+        "Defer" => {
+            let _ = writeln!(text, "{indent}Defer {{");
+            print_parts(node, depth, text);
+            let _ = writeln!(text, "{indent}}}");
+        }
         kind => {
-            let _ = writeln!(text, "{indent}{kind}(service: \"{}\") {{", of("serviceName"));
+            let id = node.get("id").and_then(Value::as_str).map(|id| format!(", id: {id}")).unwrap_or_default();
+            let _ = writeln!(text, "{indent}{kind}(service: \"{}\"{id}) {{", of("serviceName"));
             print_fetch(node, depth + 1, text);
             let _ = writeln!(text, "\n{indent}}}");
         }
+    }
+}
+
+/// What is not deferred, and each part that is.
+fn print_parts(node: &Value, depth: usize, text: &mut String) {
+    let indent = "  ".repeat(depth);
+    // Writing to a string cannot fail.
+    let mut block = |title: String, part: Option<&Value>| {
+        let selection = part.and_then(|part| part.get("subselection")).and_then(Value::as_str);
+        let _ = writeln!(text, "{indent}  {title} {{");
+        if let Some(selection) = selection {
+            let _ = writeln!(text, "{indent}    {selection}");
+        }
+        if let Some(node) = part.and_then(|part| part.get("node")) {
+            print(node, depth + 2, text);
+        }
+        let _ = writeln!(text, "{indent}  }}");
+    };
+    let names = |part: &Value, key: &str, name: &str| -> Vec<String> {
+        let all = part.get(key).and_then(Value::as_array).into_iter().flatten();
+        all.filter_map(|one| if name.is_empty() { one.as_str() } else { one.get(name)?.as_str() }).map(str::to_owned).collect()
+    };
+    block("Primary".to_owned(), node.get("primary"));
+    for part in node.get("deferred").and_then(Value::as_array).into_iter().flatten() {
+        let mut title =
+            format!("Deferred(path: \"{}\", depends: [{}]", path(part.get("queryPath")), names(part, "depends", "id").join(", "));
+        if let Some(label) = part.get("label") {
+            let _ = write!(title, ", label: {label}");
+        }
+        let conditions = names(part, "if", "");
+        if !conditions.is_empty() {
+            let _ = write!(title, ", if: ${}", conditions.join(" and $"));
+        }
+        block(title + ")", Some(part));
     }
 }
 

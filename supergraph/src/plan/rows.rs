@@ -6,8 +6,8 @@ use super::assemble::{Conditions, Ready, empty_shape};
 use super::fetches::{LayoutDraft, SlotDraft};
 use super::shape::{Layout, LeafKind, OutputField, OutputValue, PathElement, Shape, TypeSet, Wrap};
 use super::unreachable::Given;
-use super::{Introspection, introspect};
-use crate::ids::{EnumId, Id, LayoutId, SlotId, TypeId};
+use super::{Introspection, Part, defer, introspect};
+use crate::ids::{EnumId, Id, IdVec, LayoutId, PartId, SlotId, TypeId};
 use crate::model::TypeKind;
 use apollo_compiler::Name;
 use rustc_hash::FxHashMap;
@@ -74,7 +74,8 @@ impl Rows<'_, '_, '_, '_> {
         let condition = self.conditions.get(field.guard);
         let unreachable = self.given.lacks(self.ready, (index, slot), draft).map(Box::new);
         let (key, slot) = (field.key.as_str().into(), SlotId::new(slot));
-        Some(OutputField { key, slot, types, condition, wrap: field.wrap, value, unreachable })
+        let part = layout.set.zip(draft.client).and_then(|(set, index)| part_id(self.ready.parts.of(set, index)));
+        Some(OutputField { key, slot, types, condition, wrap: field.wrap, value, unreachable, part })
     }
 
     /// What JSON a leaf of this type may be.
@@ -95,6 +96,23 @@ impl Rows<'_, '_, '_, '_> {
             _ => LeafKind::Any,
         }
     }
+}
+
+/// The id of a part; `None` for what is not deferred.
+pub(super) fn part_id(part: usize) -> Option<PartId> {
+    part.checked_sub(1).map(PartId::new)
+}
+
+/// The parts of a plan that are deferred.
+pub(super) fn parts(ready: &Ready<'_, '_>) -> IdVec<PartId, Part> {
+    let mut parts = IdVec::default();
+    for part in ready.parts.list.iter().skip(1) {
+        let layout = ready.draft.layouts.iter().position(|layout| layout.set == Some(part.set)).unwrap_or(0);
+        let fragments = defer::uses(ready.selections, part.guard);
+        let fragments = fragments.into_iter().filter_map(|number| ready.operation.defers.get(number).cloned()).collect();
+        parts.push(Part { above: part_id(part.above), layout: LayoutId::new(layout), fragments });
+    }
+    parts
 }
 
 /// Where a layout stands.

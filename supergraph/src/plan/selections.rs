@@ -9,10 +9,11 @@
 //! Relied on by `choose` and `fetches`. Spec: <https://spec.graphql.org/September2025/#sec-Collect-Fields>
 
 use super::condition::{ALWAYS, Guard, Guards};
+use super::defer::MARK;
 use super::denied::{self, Denied};
 use super::operation::{ListId, Lists, MAX_DEPTH, Raw, RawField};
 use super::order::{self, Order};
-use super::{PlanError, PlanOptions};
+use super::{PlanError, PlanOptions, Test};
 use crate::ids::{RequirementId, TypeId};
 use crate::model::Supergraph;
 use crate::model::field_set::FieldSet;
@@ -73,6 +74,8 @@ pub(super) struct SelectedField {
     pub named: TypeId,
     /// What is selected of it.
     pub below: Option<SetId>,
+    /// Deferred fragments without which it is not selected, given that the selection set is there.
+    pub deferred: Guard,
     /// It is not fetched, for whoever asks must not see it.
     pub denied: Option<Denied>,
     /// Only who knows the objects' types can give it (`ambiguity`).
@@ -278,6 +281,29 @@ impl<'a> Selections<'a> {
         SetId(u32::try_from(self.sets.len() - 1).unwrap_or(u32::MAX))
     }
 
+    /// A selection set with some of the fields of another, and other selection sets below them.
+    ///
+    /// # Errors
+    /// It is one too many.
+    pub fn restricted(&mut self, whole: SetId, fields: &[(usize, Option<SetId>)]) -> Result<SetId, PlanError> {
+        self.spend(fields.len() * size_of::<SelectedField>())?;
+        let places: Vec<usize> = fields.iter().map(|(index, _)| *index).collect();
+        let id = self.part(whole, &places);
+        if let Some(set) = self.sets.get_mut(id.0 as usize) {
+            set.fields.iter_mut().zip(fields).for_each(|(field, (_, below))| field.below = *below);
+        }
+        Ok(id)
+    }
+
+    /// Takes the tests of deferred fragments out of the guards of all fields so far.
+    pub fn take_deferred(&mut self) {
+        let is_deferring = |test: &Test| test.variable.starts_with(MARK);
+        for field in self.sets.iter_mut().flat_map(|set| &mut set.fields) {
+            field.deferred = self.guards.only(field.guard, is_deferring);
+            field.guard = self.guards.only(field.guard, |test| !is_deferring(test));
+        }
+    }
+
     fn collect(&mut self, named: TypeId, sources: Sources) -> Result<SetId, PlanError> {
         let first = self.reserve(named);
         let mut open = vec![Open { id: first, named, sources, depth: 0 }];
@@ -473,6 +499,7 @@ impl<'a> Selections<'a> {
             wrap,
             named,
             below,
+            deferred: ALWAYS,
             denied,
             is_ambiguous: false,
         })

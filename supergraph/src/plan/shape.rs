@@ -5,7 +5,7 @@
 //! objects by layout, and no path is ever walked.
 
 use super::order::Order;
-use crate::ids::{ConditionId, EnumId, IdVec, LayoutId, ReadId, SlotId, TypeId};
+use crate::ids::{ConditionId, EnumId, IdVec, LayoutId, PartId, ReadId, SlotId, TypeId};
 
 /// Rows, slots, and how they are read and written.
 #[derive(Clone, Debug, Default)]
@@ -80,6 +80,8 @@ pub struct OutputField {
     pub value: OutputValue,
     /// What of it nobody can be asked for; looked at when its value is missing.
     pub unreachable: Option<Box<Unreachable>>,
+    /// The part that it belongs to; `None` if it is not deferred.
+    pub part: Option<PartId>,
 }
 
 /// Objects of which a field cannot be had: no subgraph that has it can be reached from where they stand.

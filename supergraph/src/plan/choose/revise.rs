@@ -51,6 +51,11 @@ impl Chooser<'_, '_> {
         Ok(best)
     }
 
+    /// A way to answer a part of a root beside fetches that are there anyway.
+    pub fn solve_beside(&mut self, set: SetId, there: &BTreeSet<(Stage, SubgraphId)>) -> Result<Rc<Solution>, PlanError> {
+        if there.is_empty() { self.solve_root(set) } else { self.solve_with(set, there.clone()) }
+    }
+
     /// The stage of a fetch that could start at `stage`: later, if then there is one of its subgraph anyway.
     pub(super) fn with_free(&self, stage: Stage, subgraph: SubgraphId) -> Stage {
         let later = self.free.range((stage, SubgraphId::new(0))..).find(|(_, other)| *other == subgraph);

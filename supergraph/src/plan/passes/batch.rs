@@ -14,12 +14,12 @@ use std::collections::BTreeMap;
 pub(in crate::plan) fn batch(draft: &mut Draft) -> Vec<Vec<usize>> {
     settle(draft);
     let mut groups: BTreeMap<(Stage, usize, SubgraphId, Option<usize>), Vec<usize>> = BTreeMap::new();
-    let mut first: BTreeMap<(Stage, SubgraphId), usize> = BTreeMap::new();
+    let mut first: BTreeMap<(Stage, SubgraphId, usize), usize> = BTreeMap::new();
     for (index, fetch) in draft.fetches.iter().enumerate() {
         // A root's fetch stands alone, and one whose objects may have different values of a context; others with objects to
         // represent come together, where the first of them stands.
         let alone = (fetch.arrivals.is_empty() || !fetch.contexts.is_empty()).then_some(index);
-        let place = alone.unwrap_or_else(|| *first.entry((fetch.stage, fetch.subgraph)).or_insert(index));
+        let place = alone.unwrap_or_else(|| *first.entry((fetch.stage, fetch.subgraph, fetch.part)).or_insert(index));
         groups.entry((fetch.stage, place, fetch.subgraph, alone)).or_default().push(index);
     }
     groups.into_values().collect()
@@ -41,23 +41,23 @@ fn settle(draft: &mut Draft) {
     let last = draft.fetches.iter().map(|fetch| fetch.stage).max().unwrap_or(0);
     order.sort_by_key(|index| std::cmp::Reverse(draft.fetches.get(*index).map(|fetch| fetch.stage)));
     let waiting = draft.waiting();
-    let mut there: FxHashMap<(SubgraphId, Stage), usize> = FxHashMap::default();
+    let mut there: FxHashMap<(SubgraphId, Stage, usize), usize> = FxHashMap::default();
     for fetch in draft.fetches.iter().filter(|fetch| can_join(fetch)) {
-        *there.entry((fetch.subgraph, fetch.stage)).or_default() += 1;
+        *there.entry((fetch.subgraph, fetch.stage, fetch.part)).or_default() += 1;
     }
     for index in order {
         let Some(fetch) = draft.fetches.get(index).filter(|fetch| can_join(fetch)) else { continue };
-        let (subgraph, now) = (fetch.subgraph, fetch.stage);
+        let (subgraph, now, part) = (fetch.subgraph, fetch.stage, fetch.part);
         let waiting = waiting.get(index).into_iter().flatten().filter_map(|other| draft.fetches.get(*other));
         let latest = waiting.map(|other| other.stage.saturating_sub(1)).min().unwrap_or(last);
         let beside = |stage: &Stage| {
             let own = usize::from(*stage == now);
-            there.get(&(subgraph, *stage)).is_some_and(|count| *count > own)
+            there.get(&(subgraph, *stage, part)).is_some_and(|count| *count > own)
         };
         if let (Some(stage), Some(fetch)) = ((now..=latest).find(beside), draft.fetches.get_mut(index)) {
             fetch.stage = stage;
-            there.entry((subgraph, now)).and_modify(|count| *count -= 1);
-            *there.entry((subgraph, stage)).or_default() += 1;
+            there.entry((subgraph, now, part)).and_modify(|count| *count -= 1);
+            *there.entry((subgraph, stage, part)).or_default() += 1;
         }
     }
 }

@@ -4,9 +4,19 @@
 use crate::ids::SubgraphId;
 use crate::plan::PlanError;
 use crate::plan::choose::Solution;
+use crate::plan::defer;
 use crate::plan::fetches::Drafter;
 use crate::plan::selections::SetId;
 use std::collections::BTreeSet;
+
+/// Lays out a set of root fields. Returns the fetches that they need.
+fn place(drafter: &mut Drafter<'_, '_, '_>, set: SetId) -> Result<BTreeSet<usize>, PlanError> {
+    if !drafter.deferred.is_empty() {
+        return defer::place(drafter, set);
+    }
+    let solution = drafter.chooser.solve_root(set)?;
+    Ok(drafter.place_root(&solution))
+}
 
 /// Lays out a mutation, part by part.
 pub(in crate::plan) fn place_in_series(drafter: &mut Drafter<'_, '_, '_>, root: SetId) -> Result<(), PlanError> {
@@ -14,9 +24,8 @@ pub(in crate::plan) fn place_in_series(drafter: &mut Drafter<'_, '_, '_>, root: 
     for part in parts(drafter, root)? {
         let set = drafter.chooser.selections.part(root, &part);
         drafter.parts.insert(set, (root, part));
-        let solution = drafter.chooser.solve_root(set)?;
         let first = drafter.draft.fetches.len();
-        let used = drafter.place_root(&solution);
+        let used = place(drafter, set)?;
         for fetch in drafter.draft.fetches.iter_mut().skip(first).filter(|fetch| fetch.arrivals.is_empty()) {
             fetch.after.extend(before.iter().copied());
         }
