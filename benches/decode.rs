@@ -136,6 +136,7 @@ fn plan() -> Plan {
         target: Target::Root { layout: LayoutId::new(0), read: ReadId::new(0) },
         after: Vec::new(),
         condition: None,
+        part: None,
     });
     Plan {
         kind: OperationKind::Query,
