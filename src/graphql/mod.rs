@@ -119,7 +119,8 @@ struct Engine {
     authorization: authz::AuthorizationDirectivesConfig,
     rules: Rules,
     documents: Cache<Arc<str>, Arc<Document>>,
-    parsing: Semaphore,
+    /// Held by each run of the parser until its thread has ended.
+    parsing: Arc<Semaphore>,
     plans: Plans,
     deduplicate: Option<Deduplicate>,
 }
@@ -243,7 +244,7 @@ impl Engine {
                 demand_control: DemandControl::new(&settings.demand_control, &graph.supergraph).map(Arc::new),
             },
             authorization: settings.authorization,
-            parsing: Semaphore::new(crate::busy::at_once()),
+            parsing: Arc::new(Semaphore::new(crate::busy::at_once())),
             documents: Cache::new(settings.planning.cache.in_memory.limit),
             plans: Plans::new(graph.supergraph.clone(), &settings.planning),
             deduplicate: settings.deduplicate.then(Deduplicate::default),
@@ -265,9 +266,12 @@ impl Engine {
     /// Parses and validates. Large documents take milliseconds, which no other request should wait for; and only so many are read
     /// at a time, since each takes memory.
     async fn parse(&self, text: Arc<str>) -> Result<Arc<Document>, Error> {
-        let _permit = self.parsing.acquire().await.map_err(|_| Error::bug("nobody may parse"))?;
+        let permit = self.parsing.clone().acquire_owned().await.map_err(|_| Error::bug("nobody may parse"))?;
         let (supergraph, rules) = (self.graph.supergraph.clone(), self.rules.clone());
-        let parsing = tokio::task::spawn_blocking(move || Document::new(&text, &supergraph, &rules));
+        let parsing = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            Document::new(&text, &supergraph, &rules)
+        });
         parsing.await.map_err(|error| Error::bug(format!("the validator stopped: {error}")))?.map(Arc::new)
     }
 

@@ -60,6 +60,13 @@ async fn compose_asks_live_subgraphs_and_plan_plans_on_what_it_prints() {
         let (code, text, errors) = printed(&run(&[&arguments[..5], &["--format", "text", "--stage", stage]].concat(), &files));
         assert!(code == Some(0) && text.to_lowercase().starts_with(stage) && text.contains(part), "{text}{errors}");
     }
+    let deferring = ("d.graphql", "{ topProducts { name ... @defer(label: \"late\") { shippingEstimate } } }");
+    let files = [files[0], files[1], deferring];
+    let arguments_of =
+        |more: &[&'static str]| [&["plan", "--supergraph", "s.graphql", "--operation", "d.graphql"], more].concat();
+    let (code, text, errors) = printed(&run(&arguments_of(&["--defer"]), &files));
+    assert!(code == Some(0) && text.contains("Deferred(path: \"topProducts\""), "{text}{errors}");
+    assert_eq!(printed(&run(&arguments_of(&[]), &files)).0, Some(1), "the client schema has no @defer");
     let (code, _, errors) = printed(&run(&[&arguments[..], &["--stage", "choice"]].concat(), &files));
     assert!(code == Some(2) && errors.contains("--stage"), "{errors}");
 }
