@@ -19,7 +19,8 @@ use supergraph::model::Supergraph;
 use crate::{
     body::Body,
     config::{Config, Destination, RouteConfig},
-    exchange::Arrival,
+    error::Error,
+    exchange::{Arrival, Exchange},
     graphql::Endpoint,
     pipeline::{
         Pipeline, Policy, Route, Routes, Target, access_log::AccessLog, concurrency::Concurrency, jwks::KeySets,
@@ -144,6 +145,14 @@ impl Snapshot {
         if let (Some(endpoint), Some(before)) = (&self.endpoint, &before.endpoint) {
             endpoint.warm_up(before, most).await;
         }
+    }
+
+    /// The name of the route that takes a request.
+    ///
+    /// # Errors
+    /// Why none does.
+    pub fn route_of(&self, exchange: &mut Exchange) -> Result<Arc<str>, Error> {
+        self.pipeline.route_of(exchange)
     }
 
     /// Answers one request.

@@ -6,6 +6,9 @@
 #[path = "house/source.rs"] // Beside this file, so that it is not taken for a test of its own.
 mod source;
 
+#[path = "house/rows.rs"]
+mod rows;
+
 use std::collections::BTreeSet;
 
 use source::{Source, read_all};

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test fails by panicking.
 
 mod cli;
+mod envoy;
 mod execute;
 mod federation;
 mod graphql;

@@ -6,6 +6,7 @@ mod batch;
 mod compose;
 mod config;
 mod demo;
+mod explain;
 mod outcome;
 mod plan;
 mod rover;
@@ -67,6 +68,13 @@ enum Command {
   supergate plan --supergraph supergraph.graphql --operation query.graphql --stage options
   supergate plan --batch < cases.jsonl           lines of {\"id\",\"supergraph\",\"operation\",\"operation_name\"?,\"variables\"?,\"defer\"?}")]
     Plan(PlanArgs),
+    /// Say why: which route takes a request
+    #[command(
+        subcommand,
+        after_help = "Example:
+  supergate explain route --method GET --header 'X-API-Version: 2' http://api.example/users/7"
+    )]
+    Explain(ExplainCommand),
     /// Check router.yaml, or print its JSON Schema
     #[command(
         subcommand,
@@ -161,6 +169,30 @@ enum PlanStage {
 }
 
 #[derive(Debug, Subcommand)]
+enum ExplainCommand {
+    /// Print the route that takes a request, and those that would if it were not there
+    #[command(after_help = "Examples:
+  supergate explain route /api/v1/orders
+  supergate explain route --method POST --header 'Accept: application/vnd.company.v2+json' http://api.example/users")]
+    Route(ExplainRouteArgs),
+}
+
+#[derive(Debug, Args)]
+struct ExplainRouteArgs {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    config: PathBuf,
+    /// The request's method
+    #[arg(long, value_name = "METHOD", default_value = "GET")]
+    method: String,
+    /// A header of the request; may be given more than once
+    #[arg(long, value_name = "NAME: VALUE")]
+    header: Vec<String>,
+    /// Its URL, or path and query
+    url: String,
+}
+
+#[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Print the JSON Schema of router.yaml
     #[command(after_help = "Example:
@@ -188,6 +220,7 @@ pub fn run() -> ExitCode {
             Call::command().error(ErrorKind::ArgumentConflict, "--stage prints text, not --format json").exit()
         }
         Some(Command::Plan(args)) => plan::run(&args),
+        Some(Command::Explain(ExplainCommand::Route(args))) => explain::route(&args),
         Some(Command::Config(ConfigCommand::Schema)) => config::schema(),
         Some(Command::Config(ConfigCommand::Validate { config })) => config::validate(&config),
     };

@@ -216,6 +216,16 @@ impl Pipeline {
         Ok(response)
     }
 
+    /// The name of the route that takes a request.
+    ///
+    /// # Errors
+    /// Why none does.
+    pub fn route_of(&self, exchange: &mut Exchange) -> Result<Arc<str>, Error> {
+        self.trusted_proxies.identify(exchange);
+        message::check(exchange)?;
+        self.route(exchange).map(|route| route.name.clone())
+    }
+
     fn route(&self, exchange: &Exchange) -> Result<&Route, Error> {
         let path = path::normalise(exchange.uri.path())?;
         let host = message::without_port(message::authority(exchange));

@@ -11,7 +11,7 @@ mod tunnel;
 
 use std::time::Instant;
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 
 use self::{mirror::Mirror, rewrite::Rewrite, split::Split};
 use crate::{
@@ -59,7 +59,7 @@ impl Proxy {
         interim::listen(exchange, &mut request);
         let started = Instant::now();
         let span = exchange.span.as_ref().map(|span| span.call(started));
-        let is_idempotent = exchange.method.is_idempotent() && exchange.method != Method::TRACE;
+        let is_idempotent = exchange.method.is_idempotent() || upstream.repeats_all();
         let (deadline, upload) = (exchange.deadline, exchange.upload.clone());
         let call = Call { request, deadline, upload, is_idempotent, trace: span.as_ref().map(RequestSpan::context) };
         // Large, and moved once this way instead of with every step around it.

@@ -21,7 +21,7 @@ use crate::{
     units::{Moment, Percent, Span},
     upstream::{
         Upstream,
-        balance::{HashConfig, HashOn},
+        balance::{HashConfig, HashOn, mix},
     },
 };
 
@@ -148,11 +148,13 @@ impl Split {
         if let Some((_, upstream)) = self.rules.iter().find(|(when, _)| when.fits(exchange)) {
             return Some(upstream);
         }
-        let point = self.point(exchange);
-        if let Some((canary, upstream)) = &self.canary
-            && point < canary.share(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
-        {
-            return Some(upstream);
+        let mut point = self.point(exchange);
+        if let Some((canary, upstream)) = &self.canary {
+            let share = canary.share(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+            if point < share {
+                return Some(upstream);
+            }
+            point = self.point_of_the_rest(point, share);
         }
         let mut point = u64::try_from((u128::from(point) * u128::from(self.total)) >> 64).unwrap_or_default();
         self.shares.iter().find_map(|(upstream, weight)| match point.checked_sub(u64::from(*weight)) {
@@ -174,6 +176,20 @@ impl Split {
         match &self.sticky {
             Some(key) => key.of(exchange),
             None => self.turn.fetch_add(1, Ordering::Relaxed).wrapping_mul(GOLDEN),
+        }
+    }
+}
+
+impl Split {
+    /// A point for those whom the canary leaves, who are only those above its share. Callers that are known by a key get another
+    /// point of their own, which stays while the share grows; a sequence is stretched, and so stays even.
+    fn point_of_the_rest(&self, point: u64, share: u64) -> u64 {
+        match &self.sticky {
+            Some(_) => mix(point),
+            None => {
+                let (point, rest) = (u128::from(point - share), u128::from(u64::MAX - share) + 1);
+                u64::try_from((point << 64) / rest).unwrap_or(u64::MAX)
+            }
         }
     }
 }
@@ -285,6 +301,26 @@ mod tests {
             let wanted = users.len() * percent as usize / 100;
             assert!(count.abs_diff(wanted) < 80, "{count} instead of {wanted}");
             before = now;
+        }
+    }
+
+    #[test]
+    fn those_whom_a_canary_leaves_keep_their_shares() {
+        let yaml = "{ upstream: v3, begin: 2026-01-01T00:00:00Z, start: 50%, target: 50%, duration: 1h }";
+        let canary: CanaryConfig = serde_saphyr::from_str(yaml).unwrap();
+        for is_sticky in [false, true] {
+            let mut split = weights(50, 50).with_canary(&canary, upstream("v3"));
+            if is_sticky {
+                split = split.with_key(&BY_USER()).unwrap();
+            }
+            let mut counts = std::collections::BTreeMap::new();
+            for user in 0..4_000 {
+                let name = split.choose(&exchange(&user.to_string())).unwrap().name().to_string();
+                *counts.entry(name).or_insert(0_u32) += 1;
+            }
+            for (name, wanted) in [("v1", 1_000), ("v2", 1_000), ("v3", 2_000)] {
+                assert!(counts.get(name).copied().unwrap_or_default().abs_diff(wanted) < 150, "{name} of {counts:?}");
+            }
         }
     }
 

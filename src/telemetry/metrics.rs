@@ -49,6 +49,7 @@ labels! {
     LatencyLabels { service: Text, status: u16 }
     FailureLabels { service: Text, error_type: &'static str }
     ServiceLabels { service: Text }
+    LimitLabels { service: Text, limit: &'static str }
     OutcomeLabels { outcome: &'static str }
     CacheLabels { cache: &'static str }
 }
@@ -76,6 +77,7 @@ pub struct Metrics {
     upstream_latency: Durations<LatencyLabels>,
     upstream_errors: Family<FailureLabels, Counter>,
     upstream_healthy: Family<ServiceLabels, Gauge>,
+    upstream_remaining: Family<LimitLabels, Gauge>,
     reloads: Family<OutcomeLabels, Counter>,
     compositions: Family<OutcomeLabels, Counter>,
     dropped_log_lines: Counter,
@@ -107,6 +109,22 @@ pub struct Active(Gauge);
 impl Drop for Active {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+/// What is left of a limit, as a gauge shows it.
+#[derive(Clone, Debug, Default)]
+pub struct Remaining(Gauge);
+
+impl Remaining {
+    /// So many more are left, or fewer.
+    pub fn add(&self, count: i64) {
+        self.0.inc_by(count);
+    }
+
+    /// So many are left.
+    pub fn set(&self, count: u32) {
+        self.0.set(count.into());
     }
 }
 
@@ -144,6 +162,7 @@ impl Metrics {
             upstream_latency: Family::new_with_constructor(request_histogram),
             upstream_errors: Family::default(),
             upstream_healthy: Family::default(),
+            upstream_remaining: Family::default(),
             reloads: Family::default(),
             compositions: Family::default(),
             dropped_log_lines: Counter::default(),
@@ -197,6 +216,11 @@ impl Metrics {
         );
         registry.register("api_upstream_errors", "Calls without a usable answer", self.upstream_errors.clone());
         registry.register("api_upstream_healthy_count", "Endpoints that may be called", self.upstream_healthy.clone());
+        registry.register(
+            "api_upstream_remaining",
+            "What is left of the limits of a circuit breaker",
+            self.upstream_remaining.clone(),
+        );
         registry.register("api_circuit_breaker_state", "0 closed, 1 probing, 2 open", self.circuit_breaker_state.clone());
         registry.register("config_reloads", "Configurations taken or refused", self.reloads.clone());
         registry.register("supergraph_compositions", "Supergraphs taken or refused", self.compositions.clone());
@@ -300,6 +324,11 @@ impl Metrics {
     pub fn upstream_healthy(&self, service: &Arc<str>, endpoints: usize) {
         let count = i64::try_from(endpoints).unwrap_or(i64::MAX);
         self.upstream_healthy.get_or_create(&ServiceLabels { service: service.clone() }).set(count);
+    }
+
+    /// What is left of one limit of a service: `connections`, `pending`, `requests` or `retries`.
+    pub fn upstream_remaining(&self, service: &Arc<str>, limit: &'static str) -> Remaining {
+        Remaining(self.upstream_remaining.get_or_create(&LimitLabels { service: service.clone(), limit }).clone())
     }
 
     /// States a breaker's state: 0 closed, 1 probing, 2 open.

@@ -3,6 +3,7 @@
 //! Relied on by `upstream`; configured by `upstreams.<name>.balance:`.
 
 use std::{
+    borrow::Cow,
     hash::{Hash, Hasher as _},
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -11,6 +12,7 @@ use http::{HeaderMap, HeaderName, header};
 use rustc_hash::FxHasher;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::exchange::Exchange;
 
@@ -94,14 +96,13 @@ impl HashOn {
 
     /// The key of an exchange, the same for the same value in any process; what is missing gives way to the client's address.
     pub fn of(&self, exchange: &Exchange) -> u64 {
-        let claims = || exchange.identity.as_ref().map(|identity| &identity.claims);
         let value = match self {
-            Self::Header(name) => exchange.headers.get(name).map(|value| value.as_bytes()),
-            Self::Cookie(name) => cookie(&exchange.headers, name),
-            Self::Claim(name) => claims().and_then(|claims| Some(claims.get(&**name)?.as_str()?.as_bytes())),
+            Self::Header(name) => exchange.headers.get(name).map(|value| Cow::Borrowed(value.as_bytes())),
+            Self::Cookie(name) => cookie(&exchange.headers, name).map(Cow::Borrowed),
+            Self::Claim(name) => exchange.identity.as_ref().and_then(|identity| bytes_of(identity.claims.get(&**name)?)),
             Self::ClientIp => None,
         };
-        value.map_or_else(|| hash(&exchange.client_ip), hash)
+        value.map_or_else(|| hash(&exchange.client_ip), |value| hash(&*value))
     }
 }
 
@@ -136,22 +137,24 @@ impl Balance {
         let weight = |index: usize| candidates.get(index).map_or(1, |it| it.weight);
         match self {
             Self::RoundRobin(round, next) => {
-                for _ in 0..round.len() {
-                    let at = next.fetch_add(1, Ordering::Relaxed) % round.len();
-                    let index = round.get(at).copied().map(usize::from);
-                    if let Some(index) = index.filter(|index| chosen.contains(index)) {
-                        return Some(index);
-                    }
-                }
-                chosen.first().copied()
+                // A retry takes nobody's turn: it would make every next call begin with the endpoint that has just failed.
+                let turn = |step: usize| {
+                    if avoid.is_some() { next.load(Ordering::Relaxed) + step } else { next.fetch_add(1, Ordering::Relaxed) }
+                };
+                let at = |step: usize| round.get(turn(step) % round.len()).copied().map(usize::from);
+                (0..round.len())
+                    .find_map(|step| at(step).filter(|index| chosen.contains(index)))
+                    .or_else(|| chosen.first().copied())
             }
             Self::LeastRequest => {
-                let pick = || chosen.get(usize::try_from(super::random()).unwrap_or_default() % chosen.len().max(1)).copied();
                 let burden = |index: usize| {
                     let load = candidates.get(index).map_or(0, |it| it.load);
-                    (load as f64 + 1.0) / f64::from(weight(index))
+                    load as f64 / f64::from(weight(index))
                 };
-                let (one, other) = (pick()?, pick()?);
+                let one = by_weight(&chosen, weight)?;
+                // Never the same one twice: with two endpoints the choice would be no choice half of the time.
+                chosen.retain(|index| *index != one);
+                let other = by_weight(&chosen, weight).unwrap_or(one);
                 Some(if burden(other) < burden(one) { other } else { one })
             }
             Self::Hash(_) => {
@@ -167,11 +170,36 @@ impl Balance {
     }
 }
 
+/// One at random, with a chance in proportion to its weight.
+fn by_weight(indices: &[usize], weight: impl Fn(usize) -> u32) -> Option<usize> {
+    let total: u64 = indices.iter().map(|index| u64::from(weight(*index))).sum();
+    let mut point = super::random() % total.max(1);
+    indices.iter().copied().find(|index| match point.checked_sub(weight(*index).into()) {
+        Some(left) => {
+            point = left;
+            false
+        }
+        None => true,
+    })
+}
+
+/// A claim as a key: numbers as well, since many an issuer counts its users.
+fn bytes_of(claim: &Value) -> Option<Cow<'_, [u8]>> {
+    match claim {
+        Value::String(text) => Some(Cow::Borrowed(text.as_bytes())),
+        Value::Number(_) | Value::Bool(_) => Some(Cow::Owned(claim.to_string().into_bytes())),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
 fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
     let mut hasher = FxHasher::default();
     value.hash(&mut hasher);
-    // The finish of SplitMix64, for bits that are even in all places.
-    let mut bits = hasher.finish();
+    mix(hasher.finish())
+}
+
+/// The finish of SplitMix64: bits that are even in all places, and another number's are others.
+pub fn mix(mut bits: u64) -> u64 {
     bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ bits >> 31
@@ -245,6 +273,10 @@ mod tests {
         let chosen: Vec<_> = (0..6).map(|_| balance.choose(&candidates, None, None).unwrap()).collect();
         assert!(!chosen.contains(&1) && chosen.contains(&0) && chosen.contains(&2), "{chosen:?}");
         assert_eq!(balance.choose(&candidates, None, Some(0)), Some(2));
+        let two = up(&[1, 1]);
+        let balance = Balance::new(&BalanceConfig::RoundRobin, &[1, 1]).unwrap();
+        let with_retries = [None, Some(0), None, None, Some(0), None].map(|avoid| balance.choose(&two, None, avoid).unwrap());
+        assert_eq!(with_retries, [0, 1, 1, 0, 1, 1], "calls go on turn by turn, whoever is tried again in between");
         for candidate in &mut candidates {
             candidate.is_available = false;
         }
@@ -255,10 +287,21 @@ mod tests {
     #[test]
     fn least_request_prefers_the_idle_one() {
         let balance = Balance::LeastRequest;
+        let counts = |candidates: &[Candidate]| {
+            let mut counts = vec![0_usize; candidates.len()];
+            (0..3_000).for_each(|_| counts[balance.choose(candidates, None, None).unwrap()] += 1);
+            counts
+        };
         let mut candidates = up(&[1, 1]);
         candidates[0].load = 100;
-        let to_idle = (0..1_000).filter(|_| balance.choose(&candidates, None, None) == Some(1)).count();
-        assert!((650..850).contains(&to_idle), "two choices of two: three quarters, not {to_idle}");
+        assert_eq!(counts(&candidates), [0, 3_000], "two choices of two are all");
+        let mut candidates = up(&[1, 1, 1]);
+        assert!(counts(&candidates).iter().all(|count| (850..1_150).contains(count)));
+        candidates[0].load = 100;
+        let busy = counts(&candidates);
+        assert!(busy[0] == 0 && busy[1].abs_diff(busy[2]) < 300, "{busy:?}");
+        let weighted = counts(&up(&[1, 3]));
+        assert!(weighted[0].abs_diff(750) < 150, "as long as all are idle the weights decide: {weighted:?}");
     }
 
     #[test]

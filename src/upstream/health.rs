@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +20,12 @@ use crate::units::{Percent, Span};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HealthCheckConfig {
-    /// What is asked for with GET; any 2xx is healthy.
+    /// What is asked for with GET.
     pub path: String,
+    /// The `Host` that is asked for; the endpoint's own when absent.
+    pub host: Option<String>,
+    /// Statuses that are healthy; any 2xx when empty.
+    pub expected_statuses: Vec<u16>,
     /// How often.
     pub interval: Span,
     /// How long the answer may take.
@@ -35,11 +40,20 @@ impl Default for HealthCheckConfig {
     fn default() -> Self {
         Self {
             path: "/health".into(),
+            host: None,
+            expected_statuses: Vec::new(),
             interval: Span::seconds(10),
             timeout: Span::seconds(3),
             unhealthy_threshold: 3,
             healthy_threshold: 2,
         }
+    }
+}
+
+impl HealthCheckConfig {
+    /// Whether a check with this status is a success.
+    pub fn is_expected(&self, status: StatusCode) -> bool {
+        if self.expected_statuses.is_empty() { status.is_success() } else { self.expected_statuses.contains(&status.as_u16()) }
     }
 }
 
@@ -176,6 +190,10 @@ impl Health {
 
     fn record_at(&self, index: usize, is_success: bool, now: Instant) -> bool {
         let (Some(config), Some(endpoint)) = (&self.outliers, self.endpoints.get(index)) else { return false };
+        if endpoint.ejected_until.load(Ordering::Relaxed) > self.millis(now) {
+            // It was begun before the ejection, and says nothing about how things are after it.
+            return false;
+        }
         endpoint.calls.fetch_add(1, Ordering::Relaxed);
         endpoint.successes.fetch_add(u32::from(is_success), Ordering::Relaxed);
         let is_below = self.compare(config, now);

@@ -32,7 +32,7 @@ use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
 use self::{
     dedupe::{Flights, Key},
-    failure::late,
+    failure::{late, overloaded},
     headers::Rules,
     service::Service,
 };
@@ -180,6 +180,11 @@ impl Upstream {
     /// Path (and query) of its GraphQL endpoint, for subgraphs: the target that a fetch's request must have.
     pub fn uri(&self) -> &Uri {
         &self.uri
+    }
+
+    /// Whether requests of REST routes may be sent twice whatever their method.
+    pub fn repeats_all(&self) -> bool {
+        self.service.repeats_all()
     }
 
     /// Sends a call to one of the endpoints: headers, then `Service::call`.

@@ -4,26 +4,24 @@
 //! a stack, the one used last on top; one HTTP/2 connection carries all. A connection comes back when its answer's body has
 //! ended, and only then.
 
+mod arriving;
+
 use std::{
     fmt, io,
-    pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{
-    HeaderMap, Request, StatusCode, Uri, header,
+    Request, StatusCode, Uri, header,
     uri::{Authority, PathAndQuery, Scheme},
 };
-use http_body::{Body as _, Frame, SizeHint};
 use hyper::{
     body::Incoming,
-    client::conn::{TrySendError, http1, http2},
+    client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use schemars::JsonSchema;
@@ -32,15 +30,16 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    time::{Instant, Sleep, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
-use super::{Client, Failure, Fault, ProxyProtocol, Reply, Secure, Slot};
+use self::arriving::{Arriving, Lease, is_framed_once};
+use super::{Client, Failure, Fault, ProxyProtocol, Reply, Secure, Slot, overloaded};
 use crate::{
     body::{Body, BoxError},
     error::{Error, ErrorKind},
     exchange::Gate,
-    grpc,
+    telemetry::metrics::Remaining,
     units::Span,
 };
 
@@ -52,13 +51,15 @@ pub struct PoolConfig {
     pub max_idle: usize,
     /// How long a connection may be idle.
     pub idle_timeout: Span,
+    /// How long a connection is used for new requests; for ever when absent.
+    pub max_lifetime: Option<Span>,
     /// Which HTTP is spoken.
     pub http2: Http2,
 }
 
 impl Default for PoolConfig {
     fn default() -> Self {
-        Self { max_idle: 64, idle_timeout: Span::seconds(30), http2: Http2::Auto }
+        Self { max_idle: 64, idle_timeout: Span::seconds(30), max_lifetime: None, http2: Http2::Auto }
     }
 }
 
@@ -87,10 +88,8 @@ impl Http2 {
 
 /// Most header fields of an answer.
 const MAX_HEADERS: usize = 200;
-/// How long the body of an answer may stand still.
-const BODY_IDLE: Duration = Duration::from_secs(60);
-/// The same for streams of messages (gRPC, Server-Sent Events), whose pauses mean something.
-const STREAM_IDLE: Duration = Duration::from_secs(300);
+/// How often idle connections are looked at, at the most.
+const SHORTEST: Duration = Duration::from_millis(100);
 /// How often a silent HTTP/2 connection is asked whether it is still there, and how long it has to answer.
 const PING: Duration = Duration::from_secs(20);
 
@@ -100,8 +99,8 @@ pub struct Pool {
     address: (Box<str>, u16),
     secure: Option<Secure>,
     settings: Settings,
-    idle: Mutex<Vec<Idle>>,
-    shared: Mutex<Option<http2::SendRequest<Body>>>,
+    idle: Mutex<IdleStack>,
+    shared: Mutex<Option<(http2::SendRequest<Body>, Instant)>>,
     /// Connections that may still be made.
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -121,21 +120,49 @@ pub struct Settings {
     pub max_pending: usize,
     /// Whether each begins with whom it is for, and so is for one call.
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// Where it is shown what is left of the limits.
+    pub limits: Limits,
+}
+
+/// What is left of the limits of all pools of an upstream together.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Of connections.
+    pub connections: Remaining,
+    /// Of calls that wait for one.
+    pub pending: Remaining,
+}
+
+/// One of the connections that there may be.
+struct Place {
+    limits: Limits,
+    _permit: OwnedSemaphorePermit,
 }
 
 struct Idle {
     sender: http1::SendRequest<Body>,
+    born: Instant,
     since: Instant,
 }
 
+/// Idle connections, the one used last on top.
+#[derive(Default)]
+struct IdleStack {
+    all: Vec<Idle>,
+    /// Whether somebody closes those that are idle for too long.
+    is_tended: bool,
+}
+
 enum Sender {
-    Http1(http1::SendRequest<Body>),
+    Http1(http1::SendRequest<Body>, Instant),
     Http2(http2::SendRequest<Body>),
 }
 
 impl Pool {
     /// An empty pool for an endpoint.
     pub fn new(host: &str, port: u16, secure: Option<Secure>, settings: Settings) -> Arc<Self> {
+        settings.limits.connections.add(settings.max_connections as i64);
+        settings.limits.pending.add(settings.max_pending as i64);
         Arc::new(Self {
             address: (host.trim_matches(['[', ']']).into(), port),
             secure,
@@ -165,17 +192,21 @@ impl Pool {
             let mut sender = match idle {
                 Some(sender) => sender,
                 // Rare and large: kept out of the future of every call, which is moved several times.
-                None => Box::pin(self.obtain(client)).await?,
+                None => match Box::pin(self.obtain(client)).await {
+                    Ok(sender) => sender,
+                    Err(failure) => return Err(unsent(failure, request, slot)),
+                },
             };
             let sent = match &mut sender {
-                Sender::Http1(sender) => sender.try_send_request(request).await,
+                Sender::Http1(sender, _) => sender.try_send_request(request).await,
                 Sender::Http2(sender) => sender.try_send_request(self.with_authority(request)).await,
             };
             match sent {
                 Ok(response) => return self.reply(response, sender, slot, is_upgrade),
                 Err(mut error) => match error.take_message() {
                     Some(unsent) if is_reused => request = unsent,
-                    _ => return Err(fault_of(error, is_reused)),
+                    Some(request) => return Err(unsent(self.unreachable(error.error()), request, slot)),
+                    None => return Err(fault_of(error.error(), is_reused)),
                 },
             }
             tries += 1;
@@ -188,24 +219,39 @@ impl Pool {
             return None;
         }
         if self.settings.config.http2 != Http2::Never {
-            let shared = lock(&self.shared).as_ref().filter(|sender| !sender.is_closed()).cloned();
-            if shared.is_some() {
-                return shared.map(Sender::Http2);
+            let mut shared = lock(&self.shared);
+            shared.take_if(|(sender, born)| sender.is_closed() || self.is_old(*born, Instant::now()));
+            if let Some((sender, _)) = &*shared {
+                return Some(Sender::Http2(sender.clone()));
             }
         }
-        let mut idle = lock(&self.idle);
-        while let Some(candidate) = idle.pop() {
-            if !candidate.sender.is_closed() && candidate.since.elapsed() < self.settings.config.idle_timeout.0 {
-                return Some(Sender::Http1(candidate.sender));
+        let (mut idle, now) = (lock(&self.idle), Instant::now());
+        while let Some(candidate) = idle.all.pop() {
+            if self.is_usable(&candidate, now) {
+                return Some(Sender::Http1(candidate.sender, candidate.born));
             }
         }
         None
     }
 
+    fn place(&self, permit: OwnedSemaphorePermit) -> Place {
+        self.settings.limits.connections.add(-1);
+        Place { limits: self.settings.limits.clone(), _permit: permit }
+    }
+
+    fn is_old(&self, born: Instant, now: Instant) -> bool {
+        self.settings.config.max_lifetime.is_some_and(|limit| now.saturating_duration_since(born) >= limit.0)
+    }
+
+    fn is_usable(&self, idle: &Idle, now: Instant) -> bool {
+        let is_fresh = now.saturating_duration_since(idle.since) < self.settings.config.idle_timeout.0;
+        is_fresh && !self.is_old(idle.born, now) && !idle.sender.is_closed()
+    }
+
     /// A new connection; when there are as many as may be, the next one that comes back.
     async fn obtain(&self, client: Option<Client>) -> Result<Sender, Failure> {
         if let Ok(permit) = self.free.clone().try_acquire_owned() {
-            return self.connect(permit, client).await;
+            return self.connect(self.place(permit), client).await;
         }
         let _waiting = Waiting::enter(self)?;
         loop {
@@ -215,22 +261,26 @@ impl Pool {
             }
             tokio::select! {
                 () = returned => {}
-                Ok(permit) = self.free.clone().acquire_owned() => return self.connect(permit, client).await,
+                Ok(permit) = self.free.clone().acquire_owned() => return self.connect(self.place(permit), client).await,
             }
         }
     }
 
-    fn put_back(&self, sender: http1::SendRequest<Body>) {
-        if self.settings.proxy_protocol.is_some() {
+    fn put_back(self: &Arc<Self>, sender: http1::SendRequest<Body>, born: Instant) {
+        let now = Instant::now();
+        let returned = Idle { sender, born, since: now };
+        if self.settings.proxy_protocol.is_some() || !self.is_usable(&returned, now) {
             return;
         }
-        let (mut idle, now) = (lock(&self.idle), Instant::now());
-        let is_old = |oldest: &Idle| now - oldest.since >= self.settings.config.idle_timeout.0;
-        if idle.len() >= self.settings.config.max_idle || idle.first().is_some_and(is_old) {
-            idle.retain(|candidate| !is_old(candidate) && !candidate.sender.is_closed());
+        let mut idle = lock(&self.idle);
+        if idle.all.len() >= self.settings.config.max_idle {
+            idle.all.retain(|candidate| self.is_usable(candidate, now));
         }
-        if idle.len() < self.settings.config.max_idle && !sender.is_closed() {
-            idle.push(Idle { sender, since: now });
+        if idle.all.len() < self.settings.config.max_idle {
+            idle.all.push(returned);
+        }
+        if !std::mem::replace(&mut idle.is_tended, true) {
+            tokio::spawn(tend(Arc::downgrade(self)));
         }
         drop(idle);
         if self.waiting.load(Ordering::Relaxed) > 0 {
@@ -238,8 +288,16 @@ impl Pool {
         }
     }
 
-    async fn connect(&self, permit: OwnedSemaphorePermit, client: Option<Client>) -> Result<Sender, Failure> {
-        let connected = timeout(self.settings.connect_timeout, self.open(permit, client)).await;
+    /// Closes connections that are idle for too long. Whether any is left.
+    fn prune(&self) -> bool {
+        let (mut idle, now) = (lock(&self.idle), Instant::now());
+        idle.all.retain(|candidate| self.is_usable(candidate, now));
+        idle.is_tended = !idle.all.is_empty();
+        idle.is_tended
+    }
+
+    async fn connect(&self, place: Place, client: Option<Client>) -> Result<Sender, Failure> {
+        let connected = timeout(self.settings.connect_timeout, self.open(place, client)).await;
         match connected {
             Ok(Ok(sender)) => Ok(sender),
             Ok(Err(error)) => Err(self.unreachable(&error)),
@@ -250,10 +308,10 @@ impl Pool {
     fn unreachable(&self, error: &dyn fmt::Display) -> Failure {
         let (host, port) = &self.address;
         let error = Error::new(ErrorKind::UpstreamUnreachable, format!("cannot connect to {host} port {port}: {error}"));
-        Failure { fault: Fault::Connect, error: error.retryable() }
+        Failure::new(Fault::Connect, error.retryable())
     }
 
-    async fn open(&self, permit: OwnedSemaphorePermit, client: Option<Client>) -> Result<Sender, BoxError> {
+    async fn open(&self, place: Place, client: Option<Client>) -> Result<Sender, BoxError> {
         let (host, port) = &self.address;
         let mut stream = TcpStream::connect((&**host, *port)).await?;
         stream.set_nodelay(true)?;
@@ -262,14 +320,14 @@ impl Pool {
             stream.write_all(&header).await?;
         }
         let http2 = self.settings.config.http2;
-        let Some(secure) = &self.secure else { return self.greet(stream, http2 == Http2::Always, permit).await };
+        let Some(secure) = &self.secure else { return self.greet(stream, http2 == Http2::Always, place).await };
         let stream = secure.connector.connect(secure.name.clone(), stream).await?;
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2") || http2 == Http2::Always;
-        self.greet(stream, is_http2, permit).await
+        self.greet(stream, is_http2, place).await
     }
 
-    /// Begins to speak HTTP; the connection lives in a task of its own, and its permit with it.
-    async fn greet<S>(&self, stream: S, is_http2: bool, permit: OwnedSemaphorePermit) -> Result<Sender, BoxError>
+    /// Begins to speak HTTP; the connection lives in a task of its own, and its place with it.
+    async fn greet<S>(&self, stream: S, is_http2: bool, place: Place) -> Result<Sender, BoxError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -281,19 +339,19 @@ impl Pool {
             tokio::spawn(async move {
                 // How it ends, its requests learn.
                 let _ = connection.await;
-                drop(permit);
+                drop(place);
             });
             if self.settings.proxy_protocol.is_none() {
-                *lock(&self.shared) = Some(sender.clone());
+                *lock(&self.shared) = Some((sender.clone(), Instant::now()));
             }
             return Ok(Sender::Http2(sender));
         }
         let (sender, connection) = http1::Builder::new().max_headers(MAX_HEADERS).handshake(io).await?;
         tokio::spawn(async move {
             let _ = connection.with_upgrades().await;
-            drop(permit);
+            drop(place);
         });
-        Ok(Sender::Http1(sender))
+        Ok(Sender::Http1(sender, Instant::now()))
     }
 
     /// The request as HTTP/2 wants it: scheme and authority in the URI, no `Host`.
@@ -319,7 +377,7 @@ impl Pool {
         is_upgrade: bool,
     ) -> Result<Reply, Failure> {
         let (mut head, body) = response.into_parts();
-        let invalid = |reason| Err(Failure { fault: Fault::Invalid, error: Error::new(ErrorKind::UpstreamInvalid, reason) });
+        let invalid = |reason| Err(Failure::new(Fault::Invalid, Error::new(ErrorKind::UpstreamInvalid, reason)));
         if !is_framed_once(&head.headers) {
             return invalid("the answer's body has more than one length");
         }
@@ -331,34 +389,41 @@ impl Pool {
             };
         }
         head.version = http::Version::HTTP_11;
-        let lease = Some(Lease { pool: self.clone(), sender, slot });
-        let idle = if grpc::is_stream(&head.headers) { STREAM_IDLE } else { BODY_IDLE };
-        let mut arriving = Arriving { body, idle, timer: None, is_moving: false, lease };
-        if arriving.body.is_end_stream() {
-            arriving.end();
-            return Ok(Reply::from_parts(head, Body::empty()));
-        }
-        Ok(Reply::from_parts(head, Body::stream(arriving)))
+        let body = Arriving::begin(&head.headers, body, Lease { pool: self.clone(), sender, slot });
+        Ok(Reply::from_parts(head, body.map_or_else(Body::empty, Body::stream)))
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.settings.limits.connections.add(-(self.settings.max_connections as i64));
+        self.settings.limits.pending.add(-(self.settings.max_pending as i64));
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.limits.connections.add(1);
     }
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Pool").field("address", &self.address).field("idle", &lock(&self.idle).len()).finish_non_exhaustive()
+        out.debug_struct("Pool")
+            .field("address", &self.address)
+            .field("idle", &lock(&self.idle).all.len())
+            .finish_non_exhaustive()
     }
 }
 
-/// Whether a body's length is said once at most, so that all who read it on its way find the same end.
-fn is_framed_once(headers: &HeaderMap) -> bool {
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let Some(length) = lengths.next() else {
-        // Only one coding leaves a length to be known.
-        let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-        return codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
-            && codings.next().is_none();
-    };
-    let is_number = !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
-    is_number && lengths.next().is_none() && !headers.contains_key(header::TRANSFER_ENCODING)
+/// Closes a pool's idle connections when their time is over, as long as there are any.
+async fn tend(pool: Weak<Pool>) {
+    while let Some(pause) = pool.upgrade().map(|pool| pool.settings.config.idle_timeout.0) {
+        sleep_until(Instant::now() + pause.max(SHORTEST)).await;
+        if pool.upgrade().is_none_or(|pool| !pool.prune()) {
+            return;
+        }
+    }
 }
 
 /// A poisoned lock still guards a list that is whole: nothing can panic while it is held half-changed.
@@ -372,119 +437,41 @@ struct Waiting<'a>(&'a Pool);
 impl<'a> Waiting<'a> {
     fn enter(pool: &'a Pool) -> Result<Self, Failure> {
         let before = pool.waiting.fetch_add(1, Ordering::Relaxed);
+        pool.settings.limits.pending.add(-1);
         let waiting = Self(pool);
         if before < pool.settings.max_pending {
             return Ok(waiting);
         }
-        let error = Error::new(ErrorKind::UpstreamUnavailable, "as many calls wait for a connection as may");
-        Err(Failure { fault: Fault::Overflow, error })
+        Err(Failure::new(Fault::Overflow, overloaded("as many calls wait for a connection as may")))
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.0.settings.limits.pending.add(1);
     }
 }
 
+/// A failure before anything was sent: the request goes back whole, and so its body must go on.
+fn unsent(failure: Failure, request: Request<Body>, slot: Option<Slot>) -> Failure {
+    drop(slot.map(Slot::without_upload));
+    failure.with_unsent(request)
+}
+
 /// What a failed send was: our request body's own error, a broken connection, or an answer that is not HTTP.
-fn fault_of(error: TrySendError<Request<Body>>, is_reused: bool) -> Failure {
-    let is_unsent = error.message().is_some();
-    let error = error.into_error();
-    let mut source = std::error::Error::source(&error);
+fn fault_of(error: &hyper::Error, is_reused: bool) -> Failure {
+    let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         if let Some(own) = cause.downcast_ref::<Error>() {
-            return Failure { fault: Fault::Request, error: own.clone() };
+            return Failure::new(Fault::Request, own.clone());
         }
         source = cause.source();
     }
     if error.is_parse() || error.is_parse_too_large() {
         let error = Error::new(ErrorKind::UpstreamInvalid, format!("the answer is not HTTP: {error}"));
-        return Failure { fault: Fault::Invalid, error };
+        return Failure::new(Fault::Invalid, error);
     }
-    let fault = if is_unsent { Fault::Connect } else { Fault::Reset { is_reused } };
-    Failure {
-        fault,
-        error: Error::new(ErrorKind::UpstreamUnreachable, format!("the connection broke before an answer: {error}")),
-    }
-}
-
-/// What an answer holds until its body has ended: its connection, and its place among the calls under way.
-struct Lease {
-    pool: Arc<Pool>,
-    sender: Sender,
-    slot: Option<Slot>,
-}
-
-/// The body of an answer.
-struct Arriving {
-    body: Incoming,
-    lease: Option<Lease>,
-    idle: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
-    /// Whether something has arrived since the timer was set.
-    is_moving: bool,
-}
-
-impl Arriving {
-    /// The body has ended well: the connection can be used again.
-    fn end(&mut self) {
-        // Answered before the request was whole, a connection is of no further use: what is still sent belongs to that request.
-        if let Some(Lease { pool, sender: Sender::Http1(sender), slot }) = self.lease.take()
-            && slot.as_ref().is_none_or(Slot::is_sent)
-        {
-            pool.put_back(sender);
-        }
-    }
-
-    /// Ready when nothing has arrived for too long. The timer is set when the body is first waited for, and only set anew when
-    /// it fires: a body that flows costs no timers.
-    fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let idle = self.idle;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + idle)));
-        while timer.as_mut().poll(context).is_ready() {
-            if !std::mem::take(&mut self.is_moving) {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(Instant::now() + idle);
-        }
-        Poll::Pending
-    }
-}
-
-impl http_body::Body for Arriving {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match Pin::new(&mut self.body).poll_frame(context) {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.is_moving = true;
-                if self.body.is_end_stream() {
-                    self.end();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(error))) => {
-                self.lease = None;
-                Poll::Ready(Some(Err(error.into())))
-            }
-            Poll::Ready(None) => {
-                self.end();
-                Poll::Ready(None)
-            }
-            Poll::Pending => self.poll_idle(context).map(|()| {
-                self.lease = None;
-                Some(Err(Box::new(Error::new(ErrorKind::UpstreamTimeout, "the body of the answer stood still")) as BoxError))
-            }),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+    let error = Error::new(ErrorKind::UpstreamUnreachable, format!("the connection broke before an answer: {error}"));
+    Failure::new(Fault::Reset { is_reused }, error)
 }

@@ -12,9 +12,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Fault;
-use crate::units::{Percent, Span};
+use crate::{
+    telemetry::metrics::Remaining,
+    units::{Percent, Span},
+};
 
-/// Which calls are sent again. Calls that are not idempotent are sent again only when nothing of them was sent.
+/// Which calls are sent again. A call that is not idempotent, or whose body is still arriving, is sent again only when nothing of
+/// it was sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetryConfig {
@@ -24,13 +28,22 @@ pub struct RetryConfig {
     pub attempts: u32,
     /// How long one try may take.
     pub per_try_timeout: Option<Span>,
-    /// Retries under way, as a share of the calls under way; at least three may be.
-    pub budget: Percent,
+    /// Retries under way, as a share of the calls under way; 20% when absent, unless `circuit_breaker.max_retries` is given, which
+    /// then is the limit.
+    pub budget: Option<Percent>,
+    /// Whether requests of REST routes are sent again whatever their method. Mutations never are.
+    pub non_idempotent: bool,
 }
 
 impl Default for RetryConfig {
     fn default() -> Self {
-        Self { on: vec![RetryOn::ConnectFailure, RetryOn::Reset], attempts: 1, per_try_timeout: None, budget: Percent(20) }
+        Self {
+            on: vec![RetryOn::ConnectFailure, RetryOn::Reset],
+            attempts: 1,
+            per_try_timeout: None,
+            budget: None,
+            non_idempotent: false,
+        }
     }
 }
 
@@ -49,8 +62,10 @@ pub enum RetryOn {
     Reset,
 }
 
-/// Retries that may always be under way, however few calls are.
+/// Retries that may always be under way, however few calls are, when the configuration does not say.
 const FEWEST: u32 = 3;
+/// The share of calls under way that retries may be, when the configuration does not say.
+const SHARE: Percent = Percent(20);
 /// The longest pause before the first retry; it doubles with each, up to ten times as much.
 const PAUSE: Duration = Duration::from_millis(25);
 
@@ -58,7 +73,12 @@ const PAUSE: Duration = Duration::from_millis(25);
 #[derive(Debug)]
 pub struct Retry {
     config: RetryConfig,
+    /// The most that may be under way: at least so many, and this share of the first tries in percent.
+    fewest: u32,
+    share: u32,
     under_way: AtomicU32,
+    /// What is left of that.
+    remaining: Remaining,
 }
 
 /// A retry under way, until it is dropped.
@@ -68,13 +88,21 @@ pub struct Ticket<'a>(&'a Retry);
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.0.remaining.add(1);
     }
 }
 
 impl Retry {
-    /// The rule of this configuration.
-    pub fn new(config: &RetryConfig) -> Self {
-        Self { config: config.clone(), under_way: AtomicU32::new(0) }
+    /// The rule of this configuration, with `circuit_breaker.max_retries`, which shows how many may still begin.
+    pub fn new(config: &RetryConfig, max_retries: Option<u32>, remaining: Remaining) -> Self {
+        let share = match (config.budget, max_retries) {
+            (Some(budget), _) => budget,
+            (None, Some(_)) => Percent(0),
+            (None, None) => SHARE,
+        };
+        let fewest = max_retries.unwrap_or(FEWEST);
+        remaining.set(fewest);
+        Self { config: config.clone(), fewest, share: share.0.into(), under_way: AtomicU32::new(0), remaining }
     }
 
     /// How long one try may take.
@@ -94,9 +122,9 @@ impl Retry {
         if tries >= self.config.attempts || !self.config.on.iter().any(|on| on.covers(outcome)) {
             return None;
         }
-        let share = u32::from(self.config.budget.0);
         let before = self.under_way.fetch_add(1, Ordering::Relaxed);
-        let most = FEWEST.max(tries_under_way.saturating_sub(before).saturating_mul(share) / 100);
+        let most = self.fewest.max(tries_under_way.saturating_sub(before).saturating_mul(self.share) / 100);
+        self.remaining.set(most.saturating_sub(before + 1));
         let ticket = Ticket(self);
         (before < most).then_some(ticket)
     }
@@ -127,7 +155,7 @@ mod tests {
     use super::*;
 
     fn retry(on: &[RetryOn], attempts: u32) -> Retry {
-        Retry::new(&RetryConfig { on: on.to_vec(), attempts, ..Default::default() })
+        Retry::new(&RetryConfig { on: on.to_vec(), attempts, ..Default::default() }, None, Remaining::default())
     }
 
     #[test]
@@ -160,6 +188,25 @@ mod tests {
         drop(taken);
         let taken: Vec<_> = (0..100_u32).filter_map(|_| retry.admit(failed, 0, 120)).collect();
         assert_eq!(taken.len(), 20, "a fifth of the first tries under way");
+    }
+
+    #[test]
+    fn the_limit_is_the_budget_or_a_number() {
+        for (budget, max_retries, calls, wanted) in [
+            (None, None, 100, 20),
+            (None, None, 0, 3),
+            (None, Some(1), 100, 1),
+            (None, Some(0), 100, 0),
+            (Some(Percent(50)), Some(1), 100, 50),
+            (Some(Percent(50)), Some(1), 0, 1),
+            (Some(Percent(0)), Some(0), 100, 0),
+        ] {
+            let config = RetryConfig { on: vec![RetryOn::ServerError], budget, ..Default::default() };
+            let retry = Retry::new(&config, max_retries, Remaining::default());
+            let failed = Ok(StatusCode::SERVICE_UNAVAILABLE);
+            let taken: Vec<_> = (0..wanted * 2 + 1).map_while(|at| retry.admit(failed, 0, calls + at)).collect();
+            assert_eq!(taken.len(), wanted as usize, "{budget:?} {max_retries:?} {calls}");
+        }
     }
 
     #[test]

@@ -96,6 +96,30 @@ fn a_mistake_in_the_configuration_is_located_and_the_nearest_name_suggested() {
 }
 
 #[test]
+fn explain_says_which_route_a_request_takes_and_why() {
+    let config = "routes:\n  - { name: all, match: { methods: [GET] }, upstream: u }\n  - { name: users, match: { path: \"/users/{id}\" }, upstream: u }\n  \
+                  - { name: new, match: { path: \"/users/{id}\", headers: { X-Version: \"2\" } }, upstream: u }\n  \
+                  - { name: shop, match: { host: shop.example }, upstream: u }\n\
+                  upstreams: { u: { endpoints: [{ url: \"http://127.0.0.1:9\" }] } }\n";
+    for (args, code, wanted) in [
+        (vec!["/users/7"], 0, "users\ttakes it\nall\twould take it next\n"),
+        (
+            vec!["--header", "X-Version: 2", "http://a.example/users/7"],
+            0,
+            "new\ttakes it\nusers\twould take it next\nall\twould take it next\n",
+        ),
+        (vec!["http://shop.example:80/users/7"], 0, "shop\ttakes it\nusers\twould take it next\nall\twould take it next\n"),
+        (vec!["--method", "POST", "/other"], 1, "no route takes it: 405 Method Not Allowed METHOD_NOT_ALLOWED\n"),
+        (vec!["/a/../b"], 1, "no route takes it: 400 Bad Request BAD_PATH\n"),
+        (vec!["--header", "nonsense", "/"], 1, ""),
+    ] {
+        let args = [vec!["explain", "route"], args].concat();
+        let (got, out, errors) = printed(&run(&args, &[("router.yaml", config)]));
+        assert_eq!((got, out.as_str()), (Some(code), wanted), "{args:?}: {errors}");
+    }
+}
+
+#[test]
 fn the_documented_configuration_is_valid_and_the_schema_is_json() {
     let file = std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("router.yaml")).unwrap();
     let (code, out, errors) = printed(&run(&["config", "schema"], &[]));

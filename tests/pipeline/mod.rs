@@ -8,6 +8,7 @@ mod cors;
 mod csrf;
 mod explorer;
 mod limits;
+mod order;
 mod rate_limit;
 mod route;
 mod server_timing;

@@ -88,6 +88,45 @@ async fn a_part_that_fails_does_what_the_policy_says() {
 }
 
 #[tokio::test]
+async fn a_part_that_hangs_is_a_part_that_fails() {
+    let a = service(0, |_| (200, json!(1))).await;
+    let hangs = service(9_000, |_| (200, json!(2))).await;
+    let c = service(0, |_| (200, json!(3))).await;
+    for (policy, part, within, wanted) in [
+        ("omit", "", 1_900..2_050, Some(json!({ "profile": 1, "notes": 3 }))),
+        ("nullify", ", timeout: 300ms", 300..1_000, Some(json!({ "profile": 1, "orders": null, "notes": 3 }))),
+        ("fail", ", timeout: 300ms", 300..1_000, None),
+        ("fail", "", 2_000..2_500, None),
+    ] {
+        let parts = PARTS.replace("path: /orders", &format!("path: /orders {part}"));
+        let router = router(&[&a, &hangs, &c], "/", &format!("{{ on_failure: {policy}, parts: [{parts}] }}")).await;
+        let started = Instant::now();
+        let (status, completed, body) = get(&router, "/").await;
+        let took = started.elapsed().as_millis();
+        match wanted {
+            Some(wanted) => assert_eq!((status, completed.as_deref(), body), (200, Some("false"), wanted), "{policy} {part}"),
+            None => assert_eq!((status, completed), (504, None), "{policy} {part}: {body}"),
+        }
+        assert!(within.contains(&took), "{policy} {part}: {took} ms");
+    }
+}
+
+/// Nobody waits for the rest of an answer that has failed already.
+#[tokio::test]
+async fn a_failure_ends_the_other_parts_where_all_are_needed() {
+    let bad = service(0, |_| (500, json!({}))).await;
+    let slow = service(1_500, |_| (200, json!(2))).await;
+    let router = router(&[&slow, &bad, &slow], "/", &format!("{{ parts: [{PARTS}] }}")).await;
+    let started = Instant::now();
+    assert_eq!(get(&router, "/").await.0, 502);
+    assert!(started.elapsed() < Duration::from_millis(1_200), "{:?}", started.elapsed());
+    while slow.left() < 2 {
+        assert!(started.elapsed() < Duration::from_secs(5), "the other parts are cancelled");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_later_part_uses_an_earlier_ones_values_and_they_stay_values() {
     for (id, target) in [
         (json!(7), Some("/orders/7?for=7")),

@@ -65,7 +65,7 @@ async fn a_mirror_that_hangs_or_is_gone_is_not_felt() {
     for round in 0..300 {
         assert_eq!(router.get("/").send().await.unwrap().status(), 200, "{round}");
     }
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}: nobody waits for one that hangs for 30 s", started.elapsed());
     assert!(hangs.requests().len() <= 128, "copies under way are bounded");
     drop(hangs);
     assert_eq!(router.get("/").send().await.unwrap().status(), 200);

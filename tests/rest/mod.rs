@@ -4,7 +4,9 @@ mod aggregate;
 mod interim;
 mod mirror;
 mod rewrite;
+mod routes;
 mod split;
+mod websocket;
 
 use std::time::Duration;
 

@@ -90,6 +90,12 @@ async fn versions_are_told_apart_by_path_header_media_type_and_query() {
         let shown = format!("{request:?}");
         assert_eq!(text(request).await, wanted, "{shown}");
     }
+    // What other paths offer is no competition.
+    let elsewhere = routes.replace("/api/users", "/api/others")
+        + "  - { name: csv, match: { path: /export, accept: text/csv }, upstream: v1 }\n";
+    let others = self::router(&versions, &elsewhere).await;
+    let request = others.get("/api/others").header("accept", "text/csv, application/vnd.company.v2+json;q=0.9");
+    assert_eq!(text(request).await, "v2");
     let response = accept("*/*").send().await.unwrap();
     assert_eq!(response.headers()["vary"], "accept", "another Accept would have led elsewhere");
     assert!(!get("/api/v1").send().await.unwrap().headers().contains_key("vary"));
@@ -111,4 +117,24 @@ async fn a_deprecated_route_says_so_on_every_answer() {
     assert_eq!(response.headers()["sunset"], "Thu, 31 Dec 2026 00:00:00 GMT");
     assert_eq!(response.headers()["link"], "<https://api.example/v2>; rel=\"deprecation sunset\"");
     assert!(!router.get("/v2").send().await.unwrap().headers().contains_key("deprecation"));
+}
+
+/// What one version fails is no business of the other one's: it could not be told which of them does what.
+#[tokio::test]
+async fn a_retry_stays_with_its_version() {
+    let fails = Scripted::start(|_| answer(503, "", "v1")).await;
+    let works = Scripted::start(|_| answer(200, "", "v2")).await;
+    let router = Router::start(&format!(
+        "routes: [{{ name: all, split: [{{ upstream: v1, weight: 50 }}, {{ upstream: v2, weight: 50 }}] }}]\n\
+         upstreams:\n  v1: {{ endpoints: [{{ url: \"{}\" }}], retry: {{ on: [5xx], attempts: 2 }} }}\n  v2: {{ endpoints: [{{ url: \"{}\" }}] }}\n",
+        fails.url(),
+        works.url()
+    ))
+    .await;
+    let mut failed = 0;
+    for _ in 0..20 {
+        failed += usize::from(router.get("/").send().await.unwrap().status() == 503);
+    }
+    assert_eq!(failed, 10);
+    assert_eq!((fails.take().len(), works.take().len()), (30, 10));
 }

@@ -3,6 +3,7 @@
 //! Relies on tokio's sockets alone: no HTTP library stands between the test and the bytes.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -36,7 +37,16 @@ pub enum Step {
 pub struct Scripted {
     address: SocketAddr,
     recorded: Arc<Mutex<Vec<Recorded>>>,
+    connections: Arc<Connections>,
     accepting: JoinHandle<()>,
+}
+
+/// How many connections there have been, how many are open, and how many clients left while they were kept waiting.
+#[derive(Default)]
+struct Connections {
+    accepted: AtomicUsize,
+    open: AtomicUsize,
+    left: AtomicUsize,
 }
 
 /// A complete answer: status, extra fields (each ending in CRLF), body in JSON.
@@ -71,8 +81,15 @@ impl Scripted {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let recorded = Arc::new(Mutex::new(Vec::new()));
-        let accepting = tokio::spawn(accept(listener, Arc::new(script), recorded.clone()));
-        Self { address, recorded, accepting }
+        let connections = Arc::<Connections>::default();
+        let accepting = tokio::spawn(accept(listener, Arc::new(script), (recorded.clone(), connections.clone())));
+        Self { address, recorded, connections, accepting }
+    }
+
+    /// An address where there is none.
+    pub fn absent(address: SocketAddr) -> Self {
+        let (recorded, connections) = (Arc::default(), Arc::default());
+        Self { address, recorded, connections, accepting: tokio::spawn(async {}) }
     }
 
     /// `http://` and its address.
@@ -90,6 +107,21 @@ impl Scripted {
         self.recorded.lock().unwrap().clone()
     }
 
+    /// How many connections were accepted.
+    pub fn accepted(&self) -> usize {
+        self.connections.accepted.load(Ordering::Relaxed)
+    }
+
+    /// How many connections are open.
+    pub fn open(&self) -> usize {
+        self.connections.open.load(Ordering::Relaxed)
+    }
+
+    /// How many clients left during a `Step::Wait`.
+    pub fn left(&self) -> usize {
+        self.connections.left.load(Ordering::Relaxed)
+    }
+
     /// Takes what was recorded and starts anew.
     pub fn take(&self) -> Vec<Recorded> {
         std::mem::take(&mut self.recorded.lock().unwrap())
@@ -104,16 +136,24 @@ impl Drop for Scripted {
 
 type Script = dyn Fn(&Recorded) -> Vec<Step> + Send + Sync;
 
-async fn accept(listener: TcpListener, script: Arc<Script>, recorded: Arc<Mutex<Vec<Recorded>>>) {
-    let mut connections = JoinSet::new();
+type Notes = (Arc<Mutex<Vec<Recorded>>>, Arc<Connections>);
+
+async fn accept(listener: TcpListener, script: Arc<Script>, notes: Notes) {
+    let mut conversations = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        connections.spawn(converse(stream, script.clone(), recorded.clone()));
+        let (script, notes) = (script.clone(), notes.clone());
+        conversations.spawn(async move {
+            notes.1.accepted.fetch_add(1, Ordering::Relaxed);
+            notes.1.open.fetch_add(1, Ordering::Relaxed);
+            converse(stream, script, &notes).await;
+            notes.1.open.fetch_sub(1, Ordering::Relaxed);
+        });
     }
 }
 
 /// Serves one connection until the client leaves or the script ends it.
-async fn converse(mut stream: TcpStream, script: Arc<Script>, recorded: Arc<Mutex<Vec<Recorded>>>) {
+async fn converse(mut stream: TcpStream, script: Arc<Script>, (recorded, connections): &Notes) {
     let mut buffer = Vec::new();
     while let Some(request) = read(&mut stream, &mut buffer).await {
         let steps = script(&request);
@@ -125,7 +165,16 @@ async fn converse(mut stream: TcpStream, script: Arc<Script>, recorded: Arc<Mute
                         return;
                     }
                 }
-                Step::Wait(time) => tokio::time::sleep(time).await,
+                Step::Wait(time) => {
+                    let is_left = async { while stream.peek(&mut [0]).await.is_ok_and(|count| count > 0) && pause().await {} };
+                    tokio::select! {
+                        () = tokio::time::sleep(time) => {}
+                        () = is_left => {
+                            connections.left.fetch_add(1, Ordering::Relaxed);
+                            return;
+                        }
+                    }
+                }
                 Step::Reset => {
                     // With unread time zero the kernel answers with RST instead of FIN.
                     let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
@@ -135,6 +184,12 @@ async fn converse(mut stream: TcpStream, script: Arc<Script>, recorded: Arc<Mute
             }
         }
     }
+}
+
+/// Bytes that came early are not the end: looked at again a little later.
+async fn pause() -> bool {
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    true
 }
 
 /// The next request of the connection; nothing when the client has closed it.

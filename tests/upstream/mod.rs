@@ -1,16 +1,38 @@
 //! What every outgoing request goes through, and what happens when the other side fails.
 
+mod balance;
 mod discovery;
 mod headers;
 mod pool;
+mod resilience;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use subgraphs_example::{Addresses, Example, Upstream};
 
 use crate::support::{Router, Scripted, Step};
+
+/// A router with everything to one upstream, which has these endpoints and settings (`, retry: {…}`); and these of the route.
+pub async fn router_before(endpoints: &[&Scripted], settings: &str, route: &str) -> Router {
+    let endpoints: Vec<String> = endpoints.iter().map(|endpoint| format!("{{ url: \"{}\" }}", endpoint.url())).collect();
+    Router::start(&format!(
+        "routes: [{{ name: all, match: {{ path: / }}, upstream: one {route} }}]\n\
+         upstreams: {{ one: {{ endpoints: [{}] {settings} }} }}\n",
+        endpoints.join(", ")
+    ))
+    .await
+}
+
+/// Waits until `is_so`, for ten seconds at most.
+pub async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
+    let started = Instant::now();
+    while !is_so().await {
+        assert!(started.elapsed() < Duration::from_secs(10), "{what} did not happen");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
 
 #[tokio::test]
 async fn a_subgraph_that_dies_under_load_fails_only_its_fields_and_only_meanwhile() {

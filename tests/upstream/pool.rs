@@ -209,31 +209,111 @@ async fn a_storm_of_retries_stays_within_its_budget() {
     assert!((501..=600).contains(&tries), "{tries} tries for 500 calls");
 }
 
+/// How long requests to the healthy upstream take: the slowest of a hundred but one.
+async fn p99(router: &Router) -> Duration {
+    let mut times = Vec::new();
+    for _ in 0..100 {
+        let started = Instant::now();
+        assert_eq!(router.get("/good").send().await.unwrap().status(), 200);
+        times.push(started.elapsed());
+    }
+    times.sort();
+    times[98]
+}
+
+/// A router with an upstream that has a fault, of whose calls ten may be under way, and one that works.
+async fn beside(faulty: &Scripted, works: &Scripted) -> Router {
+    Router::start(&format!(
+        "routes: [{{ name: bad, match: {{ path: /bad }}, upstream: bad, timeout: 2s }}, {{ name: good, match: {{ path: /good }}, upstream: good }}]\n\
+         upstreams:\n  bad: {{ endpoints: [{{ url: \"{}\" }}], circuit_breaker: {{ max_requests: 10 }} }}\n  good: {{ endpoints: [{{ url: \"{}\" }}] }}\n",
+        faulty.url(),
+        works.url()
+    ))
+    .await
+}
+
 #[tokio::test]
 async fn what_hangs_slows_nobody_else_and_is_capped() {
     let hangs = Scripted::start(|_| vec![Step::Wait(Duration::from_secs(9))]).await;
     let works = Scripted::start(|_| answer(200, "", "fine")).await;
-    let config = format!(
-        "routes: [{{ name: bad, match: {{ path: /bad }}, upstream: bad, timeout: 2s }}, {{ name: good, match: {{ path: /good }}, upstream: good }}]\n\
-         upstreams:\n  bad: {{ endpoints: [{{ url: \"{}\" }}], circuit_breaker: {{ max_requests: 10 }} }}\n  good: {{ endpoints: [{{ url: \"{}\" }}] }}\n",
-        hangs.url(),
-        works.url()
-    );
-    let router = Router::start(&config).await;
+    let router = beside(&hangs, &works).await;
+    let quiet = p99(&router).await;
     let bad = futures_util::future::join_all((0..40).map(|_| router.get("/bad").send()));
     let good = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let mut times = Vec::new();
-        for _ in 0..100 {
-            let started = Instant::now();
-            assert_eq!(router.get("/good").send().await.unwrap().status(), 200);
-            times.push(started.elapsed());
-        }
-        times.sort();
-        assert!(times[98] < Duration::from_millis(100), "{:?}", times[98]);
+        let disturbed = p99(&router).await;
+        assert!(disturbed < limit(quiet), "{quiet:?} became {disturbed:?}");
     };
     let (bad, ()) = futures_util::future::join(bad, good).await;
     let statuses: Vec<u16> = bad.into_iter().map(|response| response.unwrap().status().as_u16()).collect();
     let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
     assert_eq!((count(504), count(503)), (10, 30), "as many as may wait, the others know at once");
+    assert_eq!(hangs.left(), 10, "what is given up is cancelled");
+}
+
+/// A tenth more, and what a busy machine may add; far less than whoever waited for the other upstream would need.
+fn limit(quiet: Duration) -> Duration {
+    quiet.mul_f64(1.1) + Duration::from_millis(150)
+}
+
+#[tokio::test]
+async fn no_fault_of_an_upstream_is_felt_by_those_of_another() {
+    for (path, steps, _) in table() {
+        let is_broken = ["/hang", "/drip-head", "/reset", "/garbage", "/reset-in-body", "/drip-body", "/bad-chunk"];
+        if !is_broken.contains(&path) {
+            continue;
+        }
+        let faulty = Scripted::start(move |_| steps.clone()).await;
+        let works = Scripted::start(|_| answer(200, "", "fine")).await;
+        let router = beside(&faulty, &works).await;
+        let quiet = p99(&router).await;
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        let ask = async || {
+            while !is_over.load(Ordering::Relaxed) {
+                if let Ok(response) = router.get("/bad").send().await {
+                    let _ = response.bytes().await;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let good = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let disturbed = p99(&router).await;
+            is_over.store(true, Ordering::Relaxed);
+            assert!(disturbed < limit(quiet), "{path}: {quiet:?} became {disturbed:?}");
+        };
+        futures_util::future::join(futures_util::future::join_all((0..10).map(|_| ask())), good).await;
+    }
+}
+
+/// Times by default and of its own, for subgraphs and for routes; at each the call is given up and cancelled.
+#[tokio::test]
+async fn each_service_has_its_time() {
+    let hangs = Scripted::start(|_| vec![Step::Wait(Duration::from_secs(9))]).await;
+    let url = hangs.url();
+    let router = Router::start(&format!(
+        "subgraphs:\n  a: {{ url: \"{url}\", schema: {{ sdl: \"type Query {{ a: String }}\" }} }}\n  b: {{ url: \"{url}\", schema: {{ sdl: \"type Query {{ b: String }}\" }} }}\n\
+         traffic_shaping: {{ router: {{ timeout: 1500ms }}, all: {{ timeout: 400ms }}, subgraphs: {{ b: {{ timeout: 900ms }} }} }}\n\
+         routes: [{{ name: long, match: {{ path: /long }}, upstream: one }}, {{ name: short, match: {{ path: /short }}, upstream: one, timeout: 600ms }}]\n\
+         upstreams: {{ one: {{ endpoints: [{{ url: \"{url}\" }}] }} }}\n"
+    ))
+    .await;
+    let mut count = 0;
+    for (what, wanted) in [("{ a }", 400), ("{ b }", 900), ("/short", 600), ("/long", 1_500)] {
+        let started = Instant::now();
+        match what.starts_with('/') {
+            true => assert_eq!(router.get(what).send().await.unwrap().status(), 504),
+            false => {
+                let answer = router.graphql(what).await;
+                assert!(answer["errors"][0]["extensions"]["code"].as_str().unwrap().contains("TIMEOUT"), "{answer}");
+            }
+        }
+        let off = started.elapsed().abs_diff(Duration::from_millis(wanted));
+        assert!(off < Duration::from_millis(250), "{what}: {off:?} off its deadline");
+        count += 1;
+        while hangs.left() < count {
+            assert!(started.elapsed() < Duration::from_secs(5), "{what} is cancelled");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }

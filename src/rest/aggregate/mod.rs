@@ -26,6 +26,7 @@ use crate::{
     error::{Error, ErrorKind},
     exchange::Exchange,
     telemetry::traces::RequestSpan,
+    units::Span,
     upstream::{Call, Upstream},
 };
 
@@ -33,6 +34,8 @@ use crate::{
 const COMPLETED: HeaderName = HeaderName::from_static("x-supergate-completed");
 /// Most parts of an aggregate.
 const MOST: usize = 32;
+/// The part of the time that is kept for putting an answer together without what did not come: a twentieth of it.
+const RESERVE: u32 = 20;
 
 /// One answer out of several.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -71,6 +74,8 @@ pub struct PartConfig {
     pub path: String,
     /// Its method; `GET` when absent.
     pub method: Option<String>,
+    /// How long it may take; when absent, as long as there is time for an answer.
+    pub timeout: Option<Span>,
     /// Its headers.
     #[serde(default)]
     pub headers: IndexMap<String, String>,
@@ -111,6 +116,7 @@ struct Part {
     headers: Vec<(HeaderName, Template)>,
     body: Option<template::Json>,
     shape: Shape,
+    timeout: Option<Span>,
     /// Nothing when it is flat.
     key: Option<String>,
     /// The parts that it waits for.
@@ -138,7 +144,11 @@ impl Aggregate {
                 return Err(format!("`{}` is not a name of its own for a part", part.name));
             }
             let built = Part::new(part, (pattern, &known), upstream(&part.upstream)?);
-            parts.push(built.map_err(|error| format!("part `{}`: {error}", part.name))?);
+            let built = built.map_err(|error| format!("part `{}`: {error}", part.name))?;
+            if built.key.is_some() && parts.iter().any(|other: &Part| other.key == built.key) {
+                return Err(format!("part `{}`: another part has its key in the answer already", part.name));
+            }
+            parts.push(built);
             known.push(&part.name);
         }
         Ok(Self { parts, on_failure: config.on_failure, limit })
@@ -169,6 +179,7 @@ impl Aggregate {
         let mut answers: Answers = self.parts.iter().map(|_| None).collect();
         let mut is_asked = vec![false; self.parts.len()];
         let mut running = FuturesUnordered::new();
+        let latest = self.latest(exchange);
         loop {
             for (index, part) in self.parts.iter().enumerate() {
                 let is_ready = part.needs.iter().all(|need| answers.get(*need).is_some_and(Option::is_some));
@@ -177,18 +188,33 @@ impl Aggregate {
                 let request = part.request(exchange, &answers);
                 running.push(async move {
                     match request {
-                        Ok(request) => (index, part.fetch(exchange, request, self.limit).await),
+                        Ok(request) => (index, part.fetch(exchange, request, (latest, self.limit)).await),
                         Err(error) => (index, Err(error)),
                     }
                 });
             }
             let Some((index, result)) = running.next().await else { break };
+            if let (Err(error), OnFailure::Fail) = (&result, self.on_failure) {
+                // What the others say makes no difference any more; they are cancelled.
+                return vec![Err(error.clone())];
+            }
             if let Some(answer) = answers.get_mut(index) {
                 *answer = Some(result);
             }
         }
         let missing = || Err(Error::bug("a part of an aggregate was not asked for"));
         answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect()
+    }
+
+    /// When what has come by then must become an answer, where one part may be missing: a little before there must be one.
+    fn latest(&self, exchange: &Exchange) -> Instant {
+        match self.on_failure {
+            OnFailure::Fail => exchange.deadline,
+            OnFailure::Omit | OnFailure::Nullify => {
+                let time = exchange.deadline.saturating_duration_since(Instant::now());
+                exchange.deadline.checked_sub(time / RESERVE).unwrap_or(exchange.deadline)
+            }
+        }
     }
 
     /// One answer out of those of the parts, and whether they are all in it.
@@ -239,6 +265,7 @@ impl Part {
             body: config.body.as_ref().map(|body| template::Json::new(body, &read)).transpose()?,
             shape: Shape::new(config.target.as_deref(), (&config.allow, &config.deny), &config.mapping),
             key: (!config.flat).then(|| config.group.clone().unwrap_or_else(|| config.name.clone())),
+            timeout: config.timeout,
             needs: Vec::new(),
         };
         part.needs.extend(part.path.needs());
@@ -269,11 +296,16 @@ impl Part {
         Ok(request)
     }
 
-    async fn fetch(&self, exchange: &Exchange, request: Request<Body>, limit: usize) -> Result<Value, Error> {
+    async fn fetch(
+        &self,
+        exchange: &Exchange,
+        request: Request<Body>,
+        (latest, limit): (Instant, usize),
+    ) -> Result<Value, Error> {
         let span = exchange.span.as_ref().map(|span| span.call(Instant::now()));
         let call = Call {
             request,
-            deadline: exchange.deadline,
+            deadline: self.timeout.map_or(latest, |timeout| latest.min(Instant::now() + timeout.0)),
             upload: None,
             is_idempotent: self.method.is_idempotent(),
             trace: span.as_ref().map(RequestSpan::context),

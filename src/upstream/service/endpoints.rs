@@ -14,7 +14,7 @@ use super::super::{
     balance::{Balance, Candidate},
     discovery::{EndpointConfig, Records},
     health::{Health, HealthCheckConfig},
-    pool::{self, Pool},
+    pool::{self, Limits, Pool},
     tls,
 };
 use crate::{body::Body, error::Error};
@@ -44,6 +44,8 @@ pub struct Endpoint {
     pub under_way: AtomicUsize,
     /// Its connections.
     pub pool: Arc<Pool>,
+    /// The one for its checks, which must not wait for those of calls.
+    checks: Option<Arc<Pool>>,
 }
 
 impl Endpoints {
@@ -51,8 +53,8 @@ impl Endpoints {
     ///
     /// # Errors
     /// Says what of the configuration cannot be used.
-    pub fn listed(config: &UpstreamConfig) -> Result<Self, String> {
-        let all = config.endpoints.iter().map(|endpoint| Endpoint::listed(endpoint, config).map(Arc::new));
+    pub fn listed(config: &UpstreamConfig, limits: &Limits) -> Result<Self, String> {
+        let all = config.endpoints.iter().map(|endpoint| Endpoint::listed(endpoint, (config, limits)).map(Arc::new));
         let all = all.collect::<Result<Vec<_>, _>>()?;
         let weights: Vec<u32> = all.iter().map(|endpoint| endpoint.weight).collect();
         let balance = Balance::new(&config.balance, &weights)?;
@@ -63,7 +65,7 @@ impl Endpoints {
     ///
     /// # Errors
     /// Says what of the configuration cannot be used.
-    pub fn next(&self, config: &UpstreamConfig, records: &Records) -> Result<Option<Self>, String> {
+    pub fn next(&self, (config, limits): (&UpstreamConfig, &Limits), records: &Records) -> Result<Option<Self>, String> {
         let (mut all, mut kept) = (Vec::new(), Vec::new());
         for record in &records.all {
             let id = rustc_hash::FxBuildHasher.hash_one((record.address, &record.host));
@@ -79,7 +81,7 @@ impl Endpoints {
                         is_secure: config.dns.as_ref().is_some_and(|dns| dns.tls),
                         id,
                     };
-                    Arc::new(Endpoint::new(&place, config)?)
+                    Arc::new(Endpoint::new(&place, (config, limits))?)
                 }
             };
             all.push(endpoint);
@@ -122,7 +124,7 @@ struct Place<'a> {
 }
 
 impl Endpoint {
-    fn listed(config: &EndpointConfig, upstream: &UpstreamConfig) -> Result<Self, String> {
+    fn listed(config: &EndpointConfig, upstream: (&UpstreamConfig, &Limits)) -> Result<Self, String> {
         let url: Uri = config.url.parse().map_err(|_| format!("`{}` is not a URL", config.url))?;
         let authority = url.authority().ok_or_else(|| format!("`{}` has no host", config.url))?;
         let (port, is_secure) = match url.scheme_str() {
@@ -141,7 +143,7 @@ impl Endpoint {
         Self::new(&place, upstream)
     }
 
-    fn new(place: &Place<'_>, upstream: &UpstreamConfig) -> Result<Self, String> {
+    fn new(place: &Place<'_>, (upstream, limits): (&UpstreamConfig, &Limits)) -> Result<Self, String> {
         let name = place.host.parse::<http::uri::Authority>().map_err(|_| format!("`{}` is not a host", place.host))?;
         let secure = match place.is_secure {
             true => Some(tls::secure(&upstream.tls, name.host(), upstream.pool.http2.protocols())?),
@@ -153,9 +155,15 @@ impl Endpoint {
             max_connections: upstream.circuit_breaker.max_connections as usize,
             max_pending: upstream.circuit_breaker.max_pending_requests as usize,
             proxy_protocol: upstream.proxy_protocol,
+            limits: limits.clone(),
         };
         let (host, port) = place.address;
+        let checks = upstream.health_check.is_some().then(|| {
+            let settings = pool::Settings { max_connections: 1, max_pending: 1, limits: Limits::default(), ..settings.clone() };
+            Pool::new(host, port, secure.clone(), settings)
+        });
         Ok(Self {
+            checks,
             host: place.host.parse().map_err(|_| format!("`{}` is not a host", place.host))?,
             base: place.base.into(),
             weight: place.weight,
@@ -167,10 +175,11 @@ impl Endpoint {
 
     /// One check.
     pub async fn is_healthy(&self, config: &HealthCheckConfig) -> bool {
-        let request = Request::get(config.path.as_str()).header(header::HOST, &self.host).body(Body::empty());
-        let Ok(request) = request else { return false };
-        let answer = tokio::time::timeout(config.timeout.0, self.pool.send(request, None)).await;
-        answer.is_ok_and(|answer| answer.is_ok_and(|answer| answer.status().is_success()))
+        let host = config.host.as_deref().map_or_else(|| self.host.as_bytes(), str::as_bytes);
+        let request = Request::get(config.path.as_str()).header(header::HOST, host).body(Body::empty());
+        let (Ok(request), Some(pool)) = (request, &self.checks) else { return false };
+        let answer = tokio::time::timeout(config.timeout.0, pool.send(request, None)).await;
+        answer.is_ok_and(|answer| answer.is_ok_and(|answer| config.is_expected(answer.status())))
     }
 
     /// Completes a request for this endpoint: its target, and `Host` unless there is one.
@@ -187,7 +196,7 @@ impl Endpoint {
         }
         let uri = format!("{}{target}", self.base).parse::<Uri>().map_err(|error| {
             let error = Error::bug(format!("the target `{target}` does not fit behind `{}`: {error}", self.base));
-            Failure { fault: Fault::Request, error }
+            Failure::new(Fault::Request, error)
         })?;
         *request.uri_mut() = uri;
         Ok(())

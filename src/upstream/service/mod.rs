@@ -12,7 +12,8 @@ use std::{
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode, Uri, header};
+use http_body::Body as _;
 use tokio::{
     sync::watch,
     time::{sleep, timeout_at},
@@ -21,11 +22,12 @@ use tokio::{
 use self::endpoints::{Endpoint, Endpoints};
 use super::{
     Call, Failure, Fault, Reply, UpstreamConfig,
-    breaker::Breaker,
+    breaker::{Breaker, Outcome, State},
     discovery::{Discovery, Records},
     failure::late,
     headers,
     health::HealthCheckConfig,
+    pool::Limits,
     proxy_protocol::Client,
     random,
     retry::Retry,
@@ -39,12 +41,17 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
+/// Largest body that is kept until the outcome is there, so that it can be sent once more.
+const REPLAYED: u64 = 64 << 10;
+
 /// What all users of an upstream share.
 #[derive(Debug)]
 pub struct Service {
     name: Arc<str>,
     config: UpstreamConfig,
     endpoints: ArcSwap<Endpoints>,
+    /// What is left of those of all endpoints together.
+    limits: Limits,
     /// Whether endpoints were looked for already; nothing to wait for when they are listed.
     is_found: Option<watch::Receiver<bool>>,
     breaker: Breaker,
@@ -75,11 +82,14 @@ impl Service {
     pub fn start(name: Arc<str>, config: &UpstreamConfig, metrics: Arc<Metrics>) -> Result<Arc<Self>, String> {
         let discovery = config.dns.as_ref().map(Discovery::new).transpose()?;
         let (found, is_found) = watch::channel(false);
+        let remaining = |limit| metrics.upstream_remaining(&name, limit);
+        let limits = Limits { connections: remaining("connections"), pending: remaining("pending") };
         let service = Arc::new(Self {
-            endpoints: ArcSwap::from_pointee(Endpoints::listed(config)?),
+            endpoints: ArcSwap::from_pointee(Endpoints::listed(config, &limits)?),
             is_found: discovery.is_some().then_some(is_found),
-            breaker: Breaker::new(&config.circuit_breaker),
-            retry: Retry::new(&config.retry),
+            breaker: Breaker::new(&config.circuit_breaker, remaining("requests")),
+            retry: Retry::new(&config.retry, config.circuit_breaker.max_retries, remaining("retries")),
+            limits,
             config: config.clone(),
             name,
             metrics,
@@ -103,6 +113,11 @@ impl Service {
         }
     }
 
+    /// Whether requests of REST routes are sent again whatever their method.
+    pub fn repeats_all(&self) -> bool {
+        self.config.retry.non_idempotent
+    }
+
     /// What keeps an exchange's calls on one endpoint, where that is wanted.
     pub fn key(&self, exchange: &Exchange) -> Option<u64> {
         self.endpoints.load().balance.key(exchange)
@@ -114,9 +129,13 @@ impl Service {
     /// One of the `Upstream…` kinds.
     pub async fn call(self: &Arc<Self>, call: Call, key: Option<u64>) -> Result<Reply, Error> {
         let started = Instant::now();
-        self.breaker.admit().inspect_err(|error| self.metrics.upstream_error(&self.name, error.kind))?;
+        let pass = self.breaker.admit().inspect_err(|error| self.metrics.upstream_error(&self.name, error.kind))?;
+        if pass.is_probe() {
+            self.metrics.circuit_breaker_state(&self.name, State::Probing as i64);
+        }
         let result = self.try_all(call, key).await;
-        if let Some(state) = self.breaker.record(is_good(&result)) {
+        let outcome = judge(&result).map(|is_good| Outcome { is_good, is_answered: result.is_ok(), took: started.elapsed() });
+        if let Some(state) = outcome.and_then(|outcome| pass.record(outcome)) {
             self.metrics.circuit_breaker_state(&self.name, state as i64);
             tracing::info!(upstream = %self.name, ?state, "the circuit breaker changes");
         }
@@ -159,6 +178,9 @@ impl Service {
             found(is_found, deadline).await?;
         }
         let is_replayable = self.retry.is_possible(is_idempotent);
+        if is_replayable && may_be_gathered(&request) {
+            request = gather(request, time).await?;
+        }
         let mut avoid = None;
         let mut tries = 0;
         let mut ticket = None;
@@ -166,9 +188,10 @@ impl Service {
             let spare = if is_replayable { replay(&request) } else { None };
             let endpoints = self.endpoints.load_full();
             let index = endpoints.choose(key, avoid.as_ref());
-            let result = self.try_one(request, (&endpoints, index), time).await;
+            let mut result = self.try_one(request, (&endpoints, index), time).await;
             let outcome = result.as_ref().map(http::Response::status).map_err(|failure| failure.fault);
-            let Some(next) = spare else { return result };
+            let unsent = result.as_mut().err().and_then(|failure| failure.unsent.take());
+            let Some(next) = unsent.map(|unsent| *unsent).or(spare) else { return result };
             let is_stale = tries == 0 && outcome == Err(Fault::Reset { is_reused: true });
             drop(ticket.take());
             if !is_stale {
@@ -196,18 +219,22 @@ impl Service {
     ) -> Result<Reply, Failure> {
         let Some(endpoint) = endpoints.all.get(index) else {
             let error = Error::new(ErrorKind::UpstreamUnavailable, "there is no endpoint");
-            return Err(Failure { fault: Fault::Connect, error });
+            return Err(Failure::new(Fault::Connect, error));
         };
-        self.breaker.enter().map_err(|error| Failure { fault: Fault::Overflow, error })?;
+        self.breaker.enter().map_err(|error| Failure::new(Fault::Overflow, error))?;
         endpoint.under_way.fetch_add(1, Ordering::Relaxed);
         let slot = Slot { service: self.clone(), endpoint: endpoint.clone(), upload: upload.cloned() };
         let upload = upload.map(Arc::as_ref);
+        let before = (request.uri().clone(), request.headers().get(header::HOST).cloned());
         endpoint.address(&mut request)?;
         let until = self.retry.per_try_timeout().map_or(deadline, |limit| deadline.min(Instant::now() + limit));
         grpc::pass_on(until, request.headers_mut());
         let sent = within(until, upload, endpoint.pool.send(request, Some(slot))).await;
-        let result = sent.unwrap_or_else(|| Err(Failure::late(upload)));
-        if endpoints.health.record(index, is_good(&result)) {
+        let mut result = sent.unwrap_or_else(|| Err(Failure::late(upload)));
+        if let Some(unsent) = result.as_mut().err().and_then(|failure| failure.unsent.as_mut()) {
+            restore(unsent, before);
+        }
+        if judge(&result).is_some_and(|is_good| endpoints.health.record(index, is_good)) {
             let available = endpoints.health.available();
             self.metrics.upstream_healthy(&self.name, available);
             tracing::warn!(upstream = %self.name, host = ?endpoint.host, available, "an endpoint is ejected");
@@ -219,7 +246,7 @@ impl Service {
     /// gone finish what they have begun.
     fn take(&self, records: &Records) {
         let before = self.endpoints.load_full();
-        match before.next(&self.config, records) {
+        match before.next((&self.config, &self.limits), records) {
             Ok(Some(next)) => {
                 self.metrics.upstream_healthy(&self.name, next.health.available());
                 tracing::info!(upstream = %self.name, endpoints = next.all.len(), "the endpoints change");
@@ -228,6 +255,15 @@ impl Service {
             Ok(None) => {}
             Err(error) => tracing::error!(upstream = %self.name, error, "what DNS says cannot be used"),
         }
+    }
+}
+
+impl Slot {
+    /// The same for a try of which nothing was sent: the body that is still arriving is for the next one.
+    #[must_use]
+    pub fn without_upload(mut self) -> Self {
+        self.upload = None;
+        self
     }
 }
 
@@ -241,18 +277,27 @@ impl Drop for Slot {
     }
 }
 
-/// Whether the endpoint is well, for all that this outcome says.
-fn is_good(result: &Result<Reply, Failure>) -> bool {
+/// Whether the other side is well; nothing where the outcome is of our or the client's making.
+fn judge(result: &Result<Reply, Failure>) -> Option<bool> {
     match result {
-        Ok(reply) => !reply.status().is_server_error(),
-        Err(failure) => matches!(failure.fault, Fault::Request | Fault::Overflow),
+        Ok(reply) => Some(!reply.status().is_server_error()),
+        Err(failure) => (!matches!(failure.fault, Fault::Request | Fault::Overflow)).then_some(false),
+    }
+}
+
+/// Takes back what a request was told for one endpoint, so that it can go to another.
+fn restore(request: &mut Request<Body>, (uri, host): (Uri, Option<HeaderValue>)) {
+    *request.uri_mut() = uri;
+    match host {
+        Some(host) => drop(request.headers_mut().insert(header::HOST, host)),
+        None => drop(request.headers_mut().remove(header::HOST)),
     }
 }
 
 /// Waits until endpoints were looked for.
 async fn found(mut is_found: watch::Receiver<bool>, deadline: Instant) -> Result<(), Failure> {
     let waiting = timeout_at(deadline.into(), is_found.wait_for(|is_found| *is_found)).await;
-    waiting.map(drop).map_err(|_| Failure { fault: Fault::Timeout, error: late() })
+    waiting.map(drop).map_err(|_| Failure::new(Fault::Timeout, late()))
 }
 
 /// Asks DNS over and over, as long as the service is used: when what it said runs out, and sooner after it did not answer.
@@ -284,6 +329,7 @@ async fn check_health(service: Weak<Service>, config: HealthCheckConfig) {
     /// The part of an interval by which checks of many gateways are spread.
     const JITTER: f64 = 0.1;
     while let Some(service) = service.upgrade() {
+        let started = Instant::now();
         let endpoints = service.endpoints.load_full();
         let checks = endpoints.all.iter().enumerate().map(|(index, endpoint)| {
             let (service, config, endpoints) = (&service, &config, &endpoints);
@@ -298,8 +344,28 @@ async fn check_health(service: Weak<Service>, config: HealthCheckConfig) {
         service.metrics.upstream_healthy(&service.name, endpoints.health.available());
         drop(service);
         let jitter = config.interval.0.mul_f64(JITTER * (random() >> 11) as f64 / (1_u64 << 53) as f64);
-        sleep(config.interval.0 + jitter).await;
+        // An endpoint that hangs must not make the others wait longer for their next check.
+        sleep(config.interval.0.saturating_sub(started.elapsed()) + jitter).await;
     }
+}
+
+/// Whether a body is small enough to be kept for another try, and its sender waits for nothing before it goes on.
+fn may_be_gathered(request: &Request<Body>) -> bool {
+    let is_small = request.body().size_hint().upper().is_some_and(|size| size <= REPLAYED);
+    is_small && !request.headers().contains_key(header::EXPECT)
+}
+
+/// The request with all of its body.
+async fn gather(request: Request<Body>, (deadline, upload): (Instant, Option<&Arc<Upload>>)) -> Result<Request<Body>, Failure> {
+    let upload = upload.map(Arc::as_ref);
+    if request.body().try_clone().is_some() {
+        return Ok(request);
+    }
+    let (head, body) = request.into_parts();
+    let bytes = body.collect(REPLAYED as usize, ErrorKind::BodyTooLarge, ErrorKind::BadRequest);
+    let bytes = within(deadline, upload, bytes).await.ok_or_else(|| Failure::late(upload))?;
+    let bytes = bytes.map_err(|error| Failure::new(Fault::Request, error))?;
+    Ok(Request::from_parts(head, Body::full(bytes)))
 }
 
 /// A copy of a request whose body is all there.

@@ -1,0 +1,135 @@
+//! Answers on their way: their bodies, and the duty to bring the connection back.
+//!
+//! Relied on by `upstream::pool`.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::{Pool, Sender, Slot};
+use crate::{
+    body::BoxError,
+    error::{Error, ErrorKind},
+    grpc,
+};
+
+/// How long the body of an answer may stand still.
+const BODY_IDLE: Duration = Duration::from_secs(60);
+/// The same for streams of messages (gRPC, Server-Sent Events), whose pauses mean something.
+const STREAM_IDLE: Duration = Duration::from_secs(300);
+
+/// What an answer holds until its body has ended: its connection, and its place among the calls under way.
+pub struct Lease {
+    /// Where the connection comes back to.
+    pub pool: Arc<Pool>,
+    /// The connection.
+    pub sender: Sender,
+    /// The place among the calls under way.
+    pub slot: Option<Slot>,
+}
+
+/// The body of an answer.
+pub struct Arriving {
+    body: Incoming,
+    lease: Option<Lease>,
+    idle: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Whether something has arrived since the timer was set.
+    is_moving: bool,
+}
+
+impl Arriving {
+    /// The body of an answer with these headers; nothing when it has none, and the connection can be used again.
+    pub fn begin(headers: &HeaderMap, body: Incoming, lease: Lease) -> Option<Self> {
+        let idle = if grpc::is_stream(headers) { STREAM_IDLE } else { BODY_IDLE };
+        let mut arriving = Self { body, idle, timer: None, is_moving: false, lease: Some(lease) };
+        if arriving.body.is_end_stream() {
+            arriving.end();
+            return None;
+        }
+        Some(arriving)
+    }
+
+    /// The body has ended well: the connection can be used again.
+    fn end(&mut self) {
+        // Answered before the request was whole, a connection is of no further use: what is still sent belongs to that request.
+        if let Some(Lease { pool, sender: Sender::Http1(sender, born), slot }) = self.lease.take()
+            && slot.as_ref().is_none_or(Slot::is_sent)
+        {
+            pool.put_back(sender, born);
+        }
+    }
+
+    /// Ready when nothing has arrived for too long. The timer is set when the body is first waited for, and only set anew when
+    /// it fires: a body that flows costs no timers.
+    fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let idle = self.idle;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + idle)));
+        while timer.as_mut().poll(context).is_ready() {
+            if !std::mem::take(&mut self.is_moving) {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(Instant::now() + idle);
+        }
+        Poll::Pending
+    }
+}
+
+impl http_body::Body for Arriving {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.is_moving = true;
+                if self.body.is_end_stream() {
+                    self.end();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.lease = None;
+                Poll::Ready(Some(Err(error.into())))
+            }
+            Poll::Ready(None) => {
+                self.end();
+                Poll::Ready(None)
+            }
+            Poll::Pending => self.poll_idle(context).map(|()| {
+                self.lease = None;
+                Some(Err(Box::new(Error::new(ErrorKind::UpstreamTimeout, "the body of the answer stood still")) as BoxError))
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Whether a body's length is said once at most, so that all who read it on its way find the same end.
+pub fn is_framed_once(headers: &HeaderMap) -> bool {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else {
+        // Only one coding leaves a length to be known.
+        let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+        return codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+            && codings.next().is_none();
+    };
+    let is_number = !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
+    is_number && lengths.next().is_none() && !headers.contains_key(header::TRANSFER_ENCODING)
+}
