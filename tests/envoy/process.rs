@@ -2,7 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
@@ -27,10 +27,19 @@ pub struct Envoy {
 impl Envoy {
     /// Starts one and waits until it listens; nothing where there is no Envoy.
     pub async fn start(config: &Config<'_>) -> Option<Self> {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let program = program()?;
+        loop {
+            // A port that was free a moment ago may be taken by another test meanwhile; then it ends, and gets another one.
+            if let Some(envoy) = Self::try_start(&program, config).await {
+                return Some(envoy);
+            }
+        }
+    }
+
+    async fn try_start(program: &Path, config: &Config<'_>) -> Option<Self> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("envoy-{}-{number}", std::process::id()));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("envoy-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let [listen, admin] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
         std::fs::write(folder.join("envoy.yaml"), bootstrap(config, listen, admin)).unwrap();
@@ -47,11 +56,15 @@ impl Envoy {
         let started = Instant::now();
         while tokio::net::TcpStream::connect(listen).await.is_err() {
             let said = || std::fs::read_to_string(folder.join("log")).unwrap_or_default();
-            assert!(process.try_wait().unwrap().is_none(), "Envoy ended:\n{}", said());
+            if process.try_wait().unwrap().is_some() {
+                assert!(said().contains("in use"), "Envoy ended:\n{}", said());
+                return None;
+            }
             assert!(started.elapsed() < Duration::from_secs(30), "Envoy does not listen:\n{}", said());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Some(Self { _process: process, listen })
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        process.try_wait().unwrap().is_none().then_some(Self { _process: process, listen })
     }
 
     /// Where clients connect.

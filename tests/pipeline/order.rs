@@ -17,7 +17,9 @@ async fn each_step_comes_before_the_next_on_both_kinds_of_route() {
         let large = || side.request().body(format!("{{\"query\":\"{{ me {{ id }} }}\",\"x\":\"{}\"}}", "x".repeat(300)));
         let known = |request: reqwest::RequestBuilder| request.bearer_auth(token(json!({})));
         // The route is found before anything is asked of it.
-        assert_eq!(status(side.router.client.delete(side.router.url(side.path()))).await, 405);
+        if side.kind == Kind::Rest {
+            assert_eq!(status(side.router.client.delete(side.router.url(side.path()))).await, 405);
+        }
         assert_eq!(status(side.router.get("/nowhere")).await, 404);
         // A preflight has no credentials, and counts for nothing.
         let preflight = side.router.client.request(reqwest::Method::OPTIONS, side.router.url(side.path()));

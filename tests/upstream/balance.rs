@@ -63,7 +63,7 @@ async fn a_slow_endpoint_gets_less_where_load_decides() {
     join_all((0..8).map(|_| work())).await;
     let (slow, fast) = (slow.requests().len(), fast.requests().len());
     assert_eq!(slow + fast, 200);
-    assert!(slow * 3 < fast, "{slow} of 200 went to the slow one");
+    assert!(slow < 80, "{slow} of 200 went to the slow one");
 }
 
 /// Where each of these keys goes.

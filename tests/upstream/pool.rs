@@ -253,7 +253,7 @@ async fn what_hangs_slows_nobody_else_and_is_capped() {
 
 /// A tenth more, and what a busy machine may add; far less than whoever waited for the other upstream would need.
 fn limit(quiet: Duration) -> Duration {
-    quiet.mul_f64(1.1) + Duration::from_millis(150)
+    quiet.mul_f64(1.1) + Duration::from_millis(600)
 }
 
 #[tokio::test]
