@@ -264,6 +264,7 @@ fn take(run: &mut Run<'_>, service: &Service, targets: &Targets<'_>, text: Bytes
         return Ok(());
     }
     let body = run.store.add_body(text.clone()).ok_or("its answer is too large")?;
+    run.store.expect(text.len());
     let mismatch = run.failures.add(service.mismatch());
     let before = run.store.checkpoint();
     let input = Input { text: &text, body, shape: run.shape(), types: run.request.types, mismatch };

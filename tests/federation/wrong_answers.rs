@@ -190,6 +190,12 @@ async fn what_is_no_graphql_response_is_an_error_of_every_field() {
         (vec![send(format!("{head}transfer-encoding: chunked\r\n\r\n{:x}\r\n{GOOD}\r\n", GOOD.len())), Step::Close], INVALID),
         (vec![send(format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n{GOOD}\r\n0\r\n\r\n"))], INVALID),
         (vec![send("SSH-2.0-nothing\r\n\r\n".into())], INVALID),
+        // Without a length the end of the connection is the end of the body, which was cut.
+        (vec![send(format!("{head}connection: close\r\n\r\n{}", &GOOD[..30])), Step::Close], INVALID),
+        (vec![send(format!("{head}content-length: 5\r\ncontent-length: {}\r\n\r\n{GOOD}", GOOD.len()))], INVALID),
+        (vec![send(format!("{head}content-length: -1\r\n\r\n{GOOD}"))], INVALID),
+        (vec![send(format!("{head}x: {}\r\ncontent-length: {}\r\n\r\n{GOOD}", "y".repeat(1 << 20), GOOD.len()))], INVALID),
+        (vec![send("HTTP/1.1 101 Switching Protocols\r\nupgrade: other\r\nconnection: upgrade\r\n\r\n".into())], INVALID),
         (vec![Step::Reset], "UPSTREAM_UNREACHABLE"),
         (vec![Step::Close], "UPSTREAM_UNREACHABLE"),
         (vec![Step::Wait(Duration::from_secs(3))], "UPSTREAM_TIMEOUT"),
@@ -264,6 +270,21 @@ async fn what_is_a_graphql_response_is_taken_whatever_stands_around_it() {
         ),
         answer(200, "", r#"{"data":{"\u006de":{"i\u0064":"1"},"count":5}}"#),
         answer(200, "", r#"{"data":{"me":{"id":1},"count":5.0}}"#),
+    ] {
+        table.first(operation, says, data.clone(), none.clone()).await;
+    }
+    let send = |text: &str| Step::Send(text.as_bytes().to_vec());
+    let close = format!("{JSON}connection: close\r\n\r\n{GOOD}");
+    let whole = format!("HTTP/1.1 200 OK\r\n{JSON}content-length: {}\r\n\r\n{GOOD}", GOOD.len());
+    let (first, rest) = GOOD.split_at(9);
+    let chunks = format!("{:x};name=value\r\n{first}\r\n{:X}\r\n{rest}\r\n0\r\nx-after: 1\r\n\r\n", first.len(), rest.len());
+    for says in [
+        vec![send(&format!("HTTP/1.1 200 OK\r\n{close}")), Step::Close],
+        vec![send(&format!("HTTP/1.0 200 OK\r\n{close}")), Step::Close],
+        vec![send(&format!("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n{whole}"))],
+        vec![send(&format!("HTTP/1.1 200 OK\r\n{JSON}transfer-encoding: chunked\r\n\r\n{chunks}"))],
+        // Byte by byte.
+        whole.bytes().map(|byte| Step::Send(vec![byte])).collect(),
     ] {
         table.first(operation, says, data.clone(), none.clone()).await;
     }

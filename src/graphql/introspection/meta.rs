@@ -43,6 +43,9 @@ pub(super) enum Answer<'a> {
     Many(Vec<Meta<'a>>),
 }
 
+/// The directives of the specification, which are listed after a schema's own.
+const BUILT_IN: [&str; 5] = ["include", "skip", "deprecated", "specifiedBy", "oneOf"];
+
 /// The schema with what is prepared of it.
 type View<'a> = (&'a Schema, &'a Introspector);
 
@@ -124,7 +127,11 @@ fn of_schema<'a>(name: &str, (schema, introspector): View<'a>) -> Answer<'a> {
         "queryType" => root(&schema.schema_definition.query),
         "mutationType" => root(&schema.schema_definition.mutation),
         "subscriptionType" => root(&schema.schema_definition.subscription),
-        "directives" => Answer::Many(schema.directive_definitions.values().map(|directive| Meta::Directive(directive)).collect()),
+        "directives" => {
+            let is_built_in = |directive: &&Node<DirectiveDefinition>| BUILT_IN.contains(&directive.name.as_str());
+            let (built_in, own): (Vec<_>, Vec<_>) = schema.directive_definitions.values().partition(is_built_in);
+            Answer::Many(own.into_iter().chain(built_in).map(|directive| Meta::Directive(directive)).collect())
+        }
         _ => Answer::Null,
     }
 }
