@@ -31,12 +31,12 @@ pub fn of(headers: &HeaderMap) -> Arc<str> {
     }
 }
 
-/// A random UUID. Unique rather than secret: two keyed hashes of a counter, the keys being random for each process.
+/// A random UUID. Unique rather than secret: a counter from two starts that are random for each process, each value mixed.
 fn fresh() -> Arc<str> {
-    static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
+    static STARTS: LazyLock<[u64; 2]> = LazyLock::new(|| [(); 2].map(|()| RandomState::new().hash_one(0)));
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let [high, low] = [KEYS[0].hash_one(count), KEYS[1].hash_one(count)];
+    let [high, low] = STARTS.map(|start| mixed(start.wrapping_add(count)));
     // Version 4 and the variant of RFC 9562.
     let high = high & !0xf000 | 0x4000;
     let low = low & !(0b11 << 62) | 0b10 << 62;
@@ -49,6 +49,14 @@ fn fresh() -> Arc<str> {
         *place = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
     }
     std::str::from_utf8(&text).unwrap_or_default().into()
+}
+
+/// A number whose every bit depends on every bit of `number`; different for different numbers, since each step can be undone.
+fn mixed(number: u64) -> u64 {
+    // Odd factors: the fraction of the golden ratio and that of the square root of two.
+    let number = (number ^ number >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let number = (number ^ number >> 29).wrapping_mul(0x6a09_e667_f3bc_c909);
+    number ^ number >> 32
 }
 
 #[cfg(test)]
