@@ -1,26 +1,24 @@
 //! Routes: which of them a request takes, by host, path, method, headers and query.
 
 mod accept;
+mod patterns;
 
 use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderName, HeaderValue, Method, header};
 use indexmap::IndexMap;
-use regex::{Regex, RegexSet, RegexSetBuilder};
+use regex::Regex;
 use rustc_hash::FxHashMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::accept::MediaType;
+use self::{accept::MediaType, patterns::Patterns};
 use super::Route;
 use crate::{
     error::{Error, ErrorKind},
     exchange::Exchange,
     percent::unescape,
 };
-
-/// Most bytes of the program that all regular expressions of one host become.
-const SET_BYTES: usize = 64 << 20;
 
 /// Which requests a route takes. All that is given must hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -102,10 +100,7 @@ enum Wanted {
 #[derive(Debug, Default)]
 struct Table {
     nodes: Vec<Node>,
-    /// Regular expressions with their routes, in the order of the file, until `finish` makes the set of them.
-    patterns: Vec<(String, usize)>,
-    /// All of them at once: a path is read once, however many there are.
-    set: Option<RegexSet>,
+    patterns: Patterns,
 }
 
 #[derive(Debug, Default)]
@@ -304,13 +299,9 @@ impl Wanted {
     }
 }
 
-fn whole(pattern: &str) -> String {
-    format!("^(?:{pattern})$")
-}
-
 /// A regular expression that has to match the whole text.
 fn compile(pattern: &str) -> Result<Regex, String> {
-    Regex::new(&whole(pattern)).map_err(|error| format!("`{pattern}` is not a regular expression: {error}"))
+    Regex::new(&patterns::whole(pattern)).map_err(|error| format!("`{pattern}` is not a regular expression: {error}"))
 }
 
 impl Table {
@@ -319,10 +310,7 @@ impl Table {
             self.nodes.push(Node::default());
         }
         if let Some(pattern) = path.strip_prefix('~') {
-            let pattern = pattern.trim_start();
-            compile(pattern)?;
-            self.patterns.push((whole(pattern), id));
-            return Ok(());
+            return self.patterns.add(pattern.trim_start(), id);
         }
         let exact = path.strip_prefix('=').map(str::trim_start);
         let Some(segments) =
@@ -360,10 +348,7 @@ impl Table {
 
     /// Puts routes of one place in their order, and joins the regular expressions.
     fn finish(&mut self, weights: &[usize]) -> Result<(), String> {
-        if !self.patterns.is_empty() {
-            let set = RegexSetBuilder::new(self.patterns.iter().map(|(pattern, _)| pattern)).size_limit(SET_BYTES).build();
-            self.set = Some(set.map_err(|error| format!("the regular expressions of all routes together: {error}"))?);
-        }
+        self.patterns.finish()?;
         let weight = |id: &usize| std::cmp::Reverse(weights.get(*id).copied().unwrap_or_default());
         for node in &mut self.nodes {
             node.exact.sort_by_key(weight);
@@ -372,18 +357,12 @@ impl Table {
         Ok(())
     }
 
-    /// The routes whose regular expression fits, in the order of the file.
-    fn liked(&self, path: &str) -> Vec<usize> {
-        let matches = self.set.iter().flat_map(|set| set.matches(path));
-        matches.filter_map(|index| self.patterns.get(index).map(|(_, id)| *id)).collect()
-    }
-
     fn find<'r>(&self, path: &str, search: &mut Search<'r, '_>) -> Option<&'r Entry> {
         let found = self.walk(0, path.strip_prefix('/'), search);
         let id = match found {
             Some(Found { entry, is_prefix: false }) => entry,
             found => {
-                let liked = if self.set.is_none() { None } else { search.accept(&self.liked(path)) };
+                let liked = search.accept(&self.patterns.fitting(path));
                 liked.or(found.map(|found| found.entry))?
             }
         };
