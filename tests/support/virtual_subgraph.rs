@@ -25,7 +25,7 @@ const FEDERATION: &str = r#"
     directive @provides(fields: String!) on FIELD_DEFINITION
     directive @external on OBJECT | FIELD_DEFINITION
     directive @shareable repeatable on OBJECT | FIELD_DEFINITION
-    directive @override(from: String!) on FIELD_DEFINITION
+    directive @override(from: String!, label: String) on FIELD_DEFINITION
     directive @inaccessible on FIELD_DEFINITION | OBJECT | INTERFACE | UNION | ENUM | ENUM_VALUE | SCALAR | INPUT_OBJECT | ARGUMENT_DEFINITION | INPUT_FIELD_DEFINITION
     directive @tag(name: String!) repeatable on FIELD_DEFINITION | OBJECT | INTERFACE | UNION
     directive @interfaceObject on OBJECT
