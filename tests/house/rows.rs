@@ -7,19 +7,19 @@ use std::path::Path;
 
 /// (row, what it asks for, its tests).
 const ROWS: &[(&str, &str, &[&str])] = &[
-    ("RT-01", "paths by prefix, at segment boundaries", &["rest::routes::a_prefix_ends_where_a_segment_ends"]),
+    ("RT-01", "paths by prefix, at segment boundaries", &["pipeline::route::a_prefix_ends_where_a_segment_ends"]),
     (
         "RT-02",
         "templates, exact, regex, headers",
-        &["rest::routes::templates_exact_paths_expressions_and_headers_lead_where_they_say"],
+        &["pipeline::route::templates_exact_paths_expressions_and_headers_lead_where_they_say"],
     ),
-    ("RT-03", "query parameters", &["rest::routes::query_parameters_are_compared_decoded_and_one_of_several_is_enough"]),
+    ("RT-03", "query parameters", &["pipeline::route::query_parameters_are_compared_decoded_and_one_of_several_is_enough"]),
     (
         "RT-04",
         "methods, 404 and 405",
-        &["rest::routes::methods_that_a_path_does_not_have_are_named", "pipeline::route::what_no_route_takes_is_told_apart"],
+        &["pipeline::route::methods_that_a_path_does_not_have_are_named", "pipeline::route::what_no_route_takes_is_told_apart"],
     ),
-    ("RT-05", "stripped or kept, byte for byte", &["rest::routes::what_is_not_stripped_stays_byte_for_byte"]),
+    ("RT-05", "stripped or kept, byte for byte", &["pipeline::route::what_is_not_stripped_stays_byte_for_byte"]),
     (
         "RT-06",
         "hosts",
@@ -37,30 +37,34 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("RT-08", "a header leads elsewhere", &["envoy::routing::rt08_a_header_leads_elsewhere"]),
-    ("RT-09", "host and path, alternatives", &["rest::routes::host_and_path_must_both_fit_and_alternatives_are_further_routes"]),
-    ("RT-11", "stripped prefixes are told", &["rest::routes::what_is_not_stripped_stays_byte_for_byte"]),
+    (
+        "RT-09",
+        "host and path, alternatives",
+        &["pipeline::route::host_and_path_must_both_fit_and_alternatives_are_further_routes"],
+    ),
+    ("RT-11", "stripped prefixes are told", &["pipeline::route::what_is_not_stripped_stays_byte_for_byte"]),
     ("RT-12", "http to https", &["server::tls::plain_requests_are_sent_to_https"]),
     (
         "RT-14",
         "one service, several routes",
-        &["rest::routes::one_service_may_have_several_routes_and_each_request_is_recorded_once"],
+        &["pipeline::route::one_service_may_have_several_routes_and_each_request_is_recorded_once"],
     ),
     (
         "RT-15",
         "each request is recorded once",
-        &["rest::routes::one_service_may_have_several_routes_and_each_request_is_recorded_once"],
+        &["pipeline::route::one_service_may_have_several_routes_and_each_request_is_recorded_once"],
     ),
-    ("RT-16", "one order of stages", &["pipeline::order::each_step_comes_before_the_next_on_both_kinds_of_route"]),
+    ("RT-16", "one order of stages", &["pipeline::each_step_comes_before_the_next_on_both_kinds_of_route"]),
     (
         "RT-17",
         "the order cannot be broken",
         &[
-            "pipeline::order::each_step_comes_before_the_next_on_both_kinds_of_route",
+            "pipeline::each_step_comes_before_the_next_on_both_kinds_of_route",
             "cli::a_mistake_in_the_configuration_is_located_and_the_nearest_name_suggested",
         ],
     ),
     ("RT-18", "unused policies cost nothing", &["pipeline::route::a_route_can_override_any_policy"]),
-    ("RT-19", "several quotas on one route", &["rest::routes::the_most_specific_quota_counts_and_all_of_its_rules_do"]),
+    ("RT-19", "several quotas on one route", &["pipeline::route::the_most_specific_quota_counts_and_all_of_its_rules_do"]),
     ("RT-20", "upstreams move unnoticed", &["reload::reloads_under_load_fail_no_request"]),
     (
         "RT-22",
@@ -75,7 +79,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
             "upstream::headers::requests_are_propagated_inserted_removed_and_renamed",
         ],
     ),
-    ("RT-24", "stages and overrides", &["rest::routes::a_stage_is_a_prefix_with_a_catch_all_and_what_overrides_it"]),
+    ("RT-24", "stages and overrides", &["pipeline::route::a_stage_is_a_prefix_with_a_catch_all_and_what_overrides_it"]),
     (
         "RT-26",
         "versions by content of requests",
@@ -88,7 +92,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "PR-01",
         "WebSocket",
         &[
-            "rest::websocket::a_websocket_passes_once_its_request_may_and_ends_with_either_side",
+            "rest::tunnel::a_websocket_passes_once_its_request_may_and_ends_with_either_side",
             "src::rest::tunnel::a_silent_tunnel_is_closed_and_a_talking_one_is_not",
         ],
     ),
@@ -122,7 +126,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "health checks",
         &[
             "envoy::resilience::lb06_endpoints_leave_after_failed_checks_and_return_after_good_ones",
-            "upstream::resilience::checks_ask_as_configured_and_do_not_wait_for_calls",
+            "upstream::service::checks_ask_as_configured_and_do_not_wait_for_calls",
         ],
     ),
     ("LB-07", "health checks", &["envoy::resilience::lb06_endpoints_leave_after_failed_checks_and_return_after_good_ones"]),
@@ -159,7 +163,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "OF-07",
         "pools",
         &[
-            "upstream::resilience::connections_are_shared_and_end_when_they_are_idle_or_old",
+            "upstream::service::connections_are_shared_and_end_when_they_are_idle_or_old",
             "src::pipeline::tests::a_kept_connection_that_was_closed_meanwhile_costs_the_client_nothing",
         ],
     ),
@@ -176,7 +180,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "RS-01",
         "the breaker's states",
         &[
-            "upstream::resilience::a_breaker_goes_round_and_lets_one_probe_through",
+            "upstream::service::a_breaker_goes_round_and_lets_one_probe_through",
             "src::upstream::breaker::only_the_probe_says_whether_things_are_better",
         ],
     ),
@@ -186,10 +190,10 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         &[
             "envoy::resilience::rs02_what_is_over_a_limit_is_refused_at_once",
             "envoy::resilience::rs02_rs06_retries_under_way_are_limited",
-            "upstream::resilience::what_is_one_too_many_is_refused_at_once_and_says_so",
+            "upstream::service::what_is_one_too_many_is_refused_at_once_and_says_so",
         ],
     ),
-    ("RS-03", "what is left of limits", &["upstream::resilience::what_is_one_too_many_is_refused_at_once_and_says_so"]),
+    ("RS-03", "what is left of limits", &["upstream::service::what_is_one_too_many_is_refused_at_once_and_says_so"]),
     (
         "RS-04",
         "ejection by failures in a row",
@@ -213,8 +217,8 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         &[
             "envoy::resilience::rs06_retries_go_as_far_as_they_are_configured",
             "envoy::resilience::rs06_the_time_of_a_route_bounds_all_of_its_tries",
-            "upstream::resilience::a_retry_prefers_another_endpoint_and_each_try_has_its_time",
-            "upstream::resilience::what_was_never_sent_goes_to_another_endpoint_whatever_its_method",
+            "upstream::service::a_retry_prefers_another_endpoint_and_each_try_has_its_time",
+            "upstream::service::what_was_never_sent_goes_to_another_endpoint_whatever_its_method",
             "upstream::pool::a_storm_of_retries_stays_within_its_budget",
         ],
     ),
@@ -243,7 +247,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "breakers by errors and by time",
         &[
             "src::upstream::breaker::each_threshold_opens_it_by_what_it_is_about",
-            "upstream::resilience::slow_answers_open_a_breaker_that_is_about_time",
+            "upstream::service::slow_answers_open_a_breaker_that_is_about_time",
         ],
     ),
     ("RS-13", "times by default and of their own", &["upstream::pool::each_service_has_its_time"]),
@@ -251,7 +255,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         "RS-15",
         "seen while things go wrong",
         &[
-            "upstream::resilience::a_breaker_goes_round_and_lets_one_probe_through",
+            "upstream::service::a_breaker_goes_round_and_lets_one_probe_through",
             "telemetry::metrics::counts_are_exact_after_a_known_load",
         ],
     ),
@@ -291,7 +295,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("CV-08", "versions by query", &["rest::split::versions_are_told_apart_by_path_header_media_type_and_query"]),
-    ("CV-09", "the whole example", &["rest::routes::kongs_example_of_versions_runs"]),
+    ("CV-09", "the whole example", &["pipeline::route::kongs_example_of_versions_runs"]),
     ("CV-10", "deprecation", &["rest::split::a_deprecated_route_says_so_on_every_answer"]),
     ("AG-01", "side by side", &["rest::aggregate::parts_are_asked_side_by_side_and_only_what_is_listed_goes_on"]),
     (

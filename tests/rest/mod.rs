@@ -4,9 +4,8 @@ mod aggregate;
 mod interim;
 mod mirror;
 mod rewrite;
-mod routes;
 mod split;
-mod websocket;
+mod tunnel;
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ mod balance;
 mod discovery;
 mod headers;
 mod pool;
-mod resilience;
+mod service;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
