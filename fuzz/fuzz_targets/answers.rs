@@ -43,8 +43,8 @@ const OPERATION: &str = "{ me { id name age friend { id name color } friends { n
     n: count ratio flag blob color }";
 
 /// An operation that one fetch answers, and that a right answer to it may be passed on for.
-const PASSING: &str = "{ me { id color friend { __typename id } friends { id color } } users(first: 3) { id color }
-    n: count ratio flag blob color __typename }";
+const PASSING: &str = "{ n: count ratio flag blob color me { id color friend { __typename id } friends { id color } }
+    users(first: 3) { id color } __typename }";
 
 /// A graph, and the plan of one operation on it.
 pub struct World {
