@@ -7,11 +7,13 @@ use std::{
     fmt,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::error::{Error, ErrorKind};
 
@@ -20,6 +22,41 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Most that is reserved for a body because of its announced length.
 const MAX_RESERVED: usize = 16 << 20;
+
+/// How long a body may stand still while it arrives. The timer is set when the body is first waited for, and only set anew when it
+/// fires: a body that flows costs no timers.
+#[derive(Debug)]
+pub struct Idle {
+    limit: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Whether something has arrived since the timer was set.
+    is_moving: bool,
+}
+
+impl Idle {
+    /// A body may stand still for this long.
+    pub fn new(limit: Duration) -> Self {
+        Self { limit, timer: None, is_moving: false }
+    }
+
+    /// Something has arrived.
+    pub fn moves(&mut self) {
+        self.is_moving = true;
+    }
+
+    /// Ready when nothing has arrived for too long. To be asked while the body is waited for.
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let limit = self.limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
+        while timer.as_mut().poll(context).is_ready() {
+            if !std::mem::take(&mut self.is_moving) {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(Instant::now() + limit);
+        }
+        Poll::Pending
+    }
+}
 
 /// The content of a message.
 pub struct Body {

@@ -14,10 +14,9 @@ use http::header;
 use http_body::{Body as _, Frame, SizeHint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
-    body::{Body, BoxError},
+    body::{Body, BoxError, Idle},
     error::{Error, ErrorKind},
     exchange::{Exchange, Upload},
     grpc,
@@ -127,7 +126,7 @@ impl Limits {
         let upload = Upload::new(self.time, exchange.latest);
         exchange.upload = Some(upload.clone());
         let idle = if grpc::is_grpc(&exchange.headers) { STREAM_IDLE } else { BODY_IDLE };
-        Body::stream(Guarded { body, left: self.body_bytes, limits: *self, upload, idle, timer: None, is_moving: false })
+        Body::stream(Guarded { body, left: self.body_bytes, limits: *self, upload, idle: Idle::new(idle) })
     }
 
     fn too_large(&self) -> Error {
@@ -140,24 +139,7 @@ struct Guarded {
     left: usize,
     limits: Limits,
     upload: Arc<Upload>,
-    idle: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
-    /// Whether something has arrived since the timer was set.
-    is_moving: bool,
-}
-
-impl Guarded {
-    fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let idle = self.idle;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + idle)));
-        while timer.as_mut().poll(context).is_ready() {
-            if !std::mem::take(&mut self.is_moving) {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(Instant::now() + idle);
-        }
-        Poll::Pending
-    }
+    idle: Idle,
 }
 
 impl http_body::Body for Guarded {
@@ -167,7 +149,7 @@ impl http_body::Body for Guarded {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
-                self.is_moving = true;
+                self.idle.moves();
                 self.upload.moves();
                 let size = frame.data_ref().map_or(0, Bytes::len);
                 Poll::Ready(Some(match self.left.checked_sub(size) {
@@ -186,7 +168,8 @@ impl http_body::Body for Guarded {
                 if self.upload.poll_stopped(context).is_ready() {
                     return Poll::Ready(Some(Err(Error::new(ErrorKind::BadRequest, "the answer came before the body").into())));
                 }
-                self.poll_idle(context)
+                self.idle
+                    .poll(context)
                     .map(|()| Some(Err(Error::new(ErrorKind::RequestTimeout, "the request's body stood still").into())))
             }
             Poll::Ready(ended) => {

@@ -13,11 +13,10 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{Pool, Sender, Slot};
 use crate::{
-    body::BoxError,
+    body::{BoxError, Idle},
     error::{Error, ErrorKind},
     grpc,
 };
@@ -41,17 +40,14 @@ pub struct Lease {
 pub struct Arriving {
     body: Incoming,
     lease: Option<Lease>,
-    idle: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
-    /// Whether something has arrived since the timer was set.
-    is_moving: bool,
+    idle: Idle,
 }
 
 impl Arriving {
     /// The body of an answer with these headers; nothing when it has none, and the connection can be used again.
     pub fn begin(headers: &HeaderMap, body: Incoming, lease: Lease) -> Option<Self> {
         let idle = if grpc::is_stream(headers) { STREAM_IDLE } else { BODY_IDLE };
-        let mut arriving = Self { body, idle, timer: None, is_moving: false, lease: Some(lease) };
+        let mut arriving = Self { body, idle: Idle::new(idle), lease: Some(lease) };
         if arriving.body.is_end_stream() {
             arriving.end();
             return None;
@@ -68,20 +64,6 @@ impl Arriving {
             pool.put_back(sender, born);
         }
     }
-
-    /// Ready when nothing has arrived for too long. The timer is set when the body is first waited for, and only set anew when
-    /// it fires: a body that flows costs no timers.
-    fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let idle = self.idle;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + idle)));
-        while timer.as_mut().poll(context).is_ready() {
-            if !std::mem::take(&mut self.is_moving) {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(Instant::now() + idle);
-        }
-        Poll::Pending
-    }
 }
 
 impl http_body::Body for Arriving {
@@ -91,7 +73,7 @@ impl http_body::Body for Arriving {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
-                self.is_moving = true;
+                self.idle.moves();
                 if self.body.is_end_stream() {
                     self.end();
                 }
@@ -105,7 +87,7 @@ impl http_body::Body for Arriving {
                 self.end();
                 Poll::Ready(None)
             }
-            Poll::Pending => self.poll_idle(context).map(|()| {
+            Poll::Pending => self.idle.poll(context).map(|()| {
                 self.lease = None;
                 Some(Err(Box::new(Error::new(ErrorKind::UpstreamTimeout, "the body of the answer stood still")) as BoxError))
             }),
