@@ -84,8 +84,10 @@ impl Document {
             return Err(Error::new(ErrorKind::OperationTooLarge, format!("The document is nested deeper than {limit} levels.")));
         }
         let syntax = syntax.map_err(|failed| refused(ErrorKind::GraphqlParseFailed, &failed.errors))?;
+        // What names nothing is left out of the document, so the other rules would find faults that are not there.
         let document = syntax
-            .to_executable_validate(&supergraph.client)
+            .to_executable(&supergraph.client)
+            .and_then(|document| document.validate(&supergraph.client))
             .map_err(|failed| refused(ErrorKind::GraphqlValidationFailed, &failed.errors))?;
         let problems = one_of::problems(&supergraph.client, &document);
         if !problems.is_empty() {

@@ -46,6 +46,25 @@ async fn an_operation_that_is_not_valid_is_a_400_with_locations_and_reaches_no_s
     assert!(upstream.requests().is_empty());
 }
 
+/// What is left out of a document because it names nothing must not look as if the client had left it out.
+#[tokio::test]
+async fn a_field_that_does_not_exist_is_one_error_where_it_stands() {
+    let example = Example::start(Addresses::any_port()).await.unwrap();
+    let router = Router::start_with(&example, "").await;
+    for (query, column) in
+        [("{ topProducts { nme } }", 17), ("{ ...F } fragment F on Query { me { nme } }", 37), ("{ me(ident: 1) { id } }", 6)]
+    {
+        let answer: Value = router.operation(query, json!({})).send().await.unwrap().json().await.unwrap();
+        let errors = answer["errors"].as_array().unwrap();
+        assert_eq!(errors.len(), 1, "{query}: {answer}");
+        assert_eq!(errors[0]["locations"], json!([{ "line": 1, "column": column }]), "{query}: {answer}");
+    }
+    // Faults that have nothing to do with one another are all told.
+    let answer: Value =
+        router.operation("{ me { nme } users { nobody } }", json!({})).send().await.unwrap().json().await.unwrap();
+    assert_eq!(answer["errors"].as_array().unwrap().len(), 2, "{answer}");
+}
+
 #[tokio::test]
 async fn budgets_of_an_operation_are_enforced() {
     let example = Example::start(Addresses::any_port()).await.unwrap();
