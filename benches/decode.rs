@@ -218,7 +218,7 @@ fn main() {
     let (head, ()) = http::Request::new(()).into_parts();
     let exchange = Exchange::new(Peer { address: ([127, 0, 0, 1], 1).into(), is_tls: false }, head, Duration::from_secs(1));
     let mut services = IdVec::default();
-    services.push(Service { name: "users".into(), are_errors_included: true });
+    services.push(Service::new("users".into(), true));
     let types = TypeNames::new([(Box::from("Any"), true)]);
     let variables = JsonMap::new();
     let request = Request {

@@ -73,7 +73,7 @@ impl World {
         let plan = plan(&supergraph, &Tables::new(&supergraph), &operation, &PlanOptions::default()).expect("it can be planned");
         let mut services = IdVec::default();
         for (_, subgraph) in supergraph.subgraphs.iter() {
-            services.push(Service { name: (*subgraph.name).into(), are_errors_included: true });
+            services.push(Service::new((*subgraph.name).into(), true));
         }
         Self { prepared: Prepared::new(plan), types: TypeNames::from(&supergraph), services }
     }

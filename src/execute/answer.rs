@@ -88,16 +88,8 @@ impl<'a> Targets<'a> {
             Self::Entities(parts) => parts.as_slice(),
         };
         let part = parts.iter().find(|part| part.key() == key);
-        part.into_iter().flat_map(move |part| part.all.members_of(index).iter().filter_map(|member| filled(part.batch, *member)))
-    }
-}
-
-impl Representations {
-    /// The objects with the representation of this number.
-    pub fn members_of(&self, representation: u64) -> &[Member] {
-        let start = self.members.partition_point(|member| u64::from(member.representation) < representation);
-        let end = self.members.partition_point(|member| u64::from(member.representation) <= representation);
-        self.members.get(start..end).unwrap_or_default()
+        let number = u32::try_from(index).unwrap_or(u32::MAX);
+        part.into_iter().flat_map(move |part| part.all.members_of(number).iter().filter_map(|member| filled(part.batch, *member)))
     }
 }
 
@@ -156,7 +148,7 @@ fn decode_data(decoder: &mut Decoder<'_, '_>, input: Input<'_>, targets: &Target
                 return Err(Malformed);
             }
             for object in rest {
-                share(decoder.store(), input.shape, *read, *first, *object);
+                share(decoder.store(), &input.plan.plan.shape, *read, *first, *object);
             }
         }
         Targets::Entities(parts) => return decode_parts(decoder, input, parts),
@@ -198,13 +190,9 @@ fn decode_entities(
     }
     decoder.scan().expect(b'[')?;
     let mut is_open = !decoder.scan().take(b']');
-    let mut members = all.members.as_slice();
     let mut index = 0;
     while is_open {
-        let own = members.iter().take_while(|member| member.representation == index).count();
-        let (of_item, rest) = members.split_at(own);
-        members = rest;
-        decode_entity(decoder, input, batch, of_item)?;
+        decode_entity(decoder, input, batch, all.members_of(index))?;
         index += 1;
         is_open = decoder.scan().more(b']')?;
     }
@@ -235,10 +223,10 @@ fn decode_entity(
         let since = (first_byte == b'{').then_some((input.body, before));
         let blame = Blame { failure: input.mismatch, since };
         if !is_fitting {
-            fail(decoder.store(), input.shape, read, first, blame);
+            fail(decoder.store(), &input.plan.plan.shape, read, first, blame);
         }
         for (read, object) in objects {
-            spread(decoder.store(), input.shape, (read, first, object), is_fitting.then_some(()).ok_or(blame));
+            spread(decoder.store(), &input.plan.plan.shape, (read, first, object), is_fitting.then_some(()).ok_or(blame));
         }
     }
     Ok(())

@@ -30,7 +30,7 @@ impl Values {
     pub fn find(store: &Store, value: &ContextValue) -> Self {
         let mut values = Self::default();
         let Some(first) = value.levels.first() else { return values };
-        let mut here: Vec<(ObjectId, Option<usize>)> = store.objects_of(first.layout).iter().map(|id| (*id, None)).collect();
+        let mut here: Vec<(ObjectId, Option<usize>)> = store.objects_of(first.layout).map(|id| (id, None)).collect();
         for level in &value.levels {
             for (object, text) in &mut here {
                 *text = values.set_at(store, level, *object).or(*text);

@@ -13,7 +13,9 @@ use supergraph::{
 };
 
 use super::{
+    prepared::Prepared,
     scan::{Malformed, Scanner},
+    short::Expected,
     store::{BodyId, FailureId, Object, ObjectId, Raw, Store, Value},
     types::{TypeName, TypeNames},
 };
@@ -22,6 +24,7 @@ use super::{
 pub struct Decoder<'a, 's> {
     scan: Scanner<'a>,
     store: &'s mut Store,
+    plan: &'a Prepared,
     shape: &'a Shape,
     types: &'a TypeNames,
     body: BodyId,
@@ -40,8 +43,8 @@ pub struct Input<'a> {
     pub text: &'a [u8],
     /// The same text as the store knows it.
     pub body: BodyId,
-    /// The plan's shape.
-    pub shape: &'a Shape,
+    /// The plan.
+    pub plan: &'a Prepared,
     /// The supergraph's types.
     pub types: &'a TypeNames,
     /// What values of a wrong kind become.
@@ -63,7 +66,8 @@ impl<'a, 's> Decoder<'a, 's> {
         Self {
             scan: Scanner::new(input.text),
             store,
-            shape: input.shape,
+            plan: input.plan,
+            shape: &input.plan.plan.shape,
             types: input.types,
             body: input.body,
             mismatch: input.mismatch,
@@ -89,11 +93,12 @@ impl<'a, 's> Decoder<'a, 's> {
     /// The text is not JSON, or a key comes twice.
     pub fn object(&mut self, read: ReadId, object: ObjectId) -> Result<bool, Malformed> {
         let shape = self.shape;
+        let expected = self.plan.expected_of(read);
         let Some(read) = shape.reads.get(read) else { return Err(Malformed) };
         self.scan.peek();
         let start = self.scan.position();
         self.scan.expect(b'{')?;
-        let mut fields = Fields { read, next: 0, skipped: Vec::new(), typenames: 0, is_typename: false };
+        let mut fields = Fields { read, expected, next: 0, skipped: Vec::new(), typenames: 0, is_typename: false };
         let mut is_open = !self.scan.take(b'}');
         let name = match &read.typename {
             Some(key) if is_open && self.scan.take_key(key) => {
@@ -309,6 +314,8 @@ fn newer(old: Value, new: Value) -> Value {
 /// The fields of an object that is being decoded: which is expected next, and which were passed over.
 struct Fields<'a> {
     read: &'a Read,
+    /// Their keys.
+    expected: &'a [Expected],
     next: usize,
     /// Fields before `next` that have not come, in case they come later. Empty while the answer is in order.
     skipped: Vec<usize>,
@@ -323,7 +330,8 @@ impl<'a> Fields<'a> {
     fn take(&mut self, scan: &mut Scanner<'a>, concrete: Option<TypeId>) -> Result<Option<&'a ReadField>, Malformed> {
         while let Some(field) = self.read.fields.get(self.next) {
             if may_apply(field, concrete) {
-                if scan.take_key(&field.key) {
+                let is_next = self.expected.get(self.next).is_some_and(|key| scan.take_expected(key));
+                if is_next || scan.take_key(&field.key) {
                     self.next += 1;
                     self.pass_over(field, concrete);
                     return Ok(Some(field));

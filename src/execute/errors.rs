@@ -60,18 +60,18 @@ pub struct Failure {
 
 /// All failures of one execution.
 #[derive(Debug, Default)]
-pub struct Failures(Vec<Failure>);
+pub struct Failures(Vec<Arc<Failure>>);
 
 impl Failures {
     /// Keeps a failure.
-    pub fn add(&mut self, failure: Failure) -> FailureId {
-        self.0.push(failure);
+    pub fn add(&mut self, failure: impl Into<Arc<Failure>>) -> FailureId {
+        self.0.push(failure.into());
         FailureId(u32::try_from(self.0.len() - 1).unwrap_or(u32::MAX))
     }
 
     /// The failure with this id.
     pub fn get(&self, id: FailureId) -> Option<&Failure> {
-        self.0.get(id.0 as usize)
+        self.0.get(id.0 as usize).map(|failure| &**failure)
     }
 
     /// Number of failures.
@@ -91,15 +91,25 @@ pub struct Service {
     /// The subgraph's name.
     pub name: Arc<str>,
     /// Whether its own messages and extensions are shown.
-    pub are_errors_included: bool,
+    are_errors_included: bool,
+    /// What is said of values that do not fit: made once, since every answer is ready to say it.
+    mismatch: Arc<Failure>,
 }
 
 impl Service {
+    /// The subgraph of this name, and whether clients see its own messages and extensions.
+    pub fn new(name: Arc<str>, are_errors_included: bool) -> Self {
+        let mismatch = Failure {
+            message: format!("The subgraph `{name}` answered with a value that does not fit the schema.").into(),
+            extensions: extensions_with(INVALID_VALUE, &name),
+            below: Vec::new(),
+            is_silent: false,
+        };
+        Self { name, are_errors_included, mismatch: Arc::new(mismatch) }
+    }
+
     fn extensions(&self, code: &str) -> Map<String, Json> {
-        let mut extensions = Map::new();
-        extensions.insert("code".into(), code.into());
-        extensions.insert("service".into(), (*self.name).into());
-        extensions
+        extensions_with(code, &self.name)
     }
 
     /// A call that failed.
@@ -113,18 +123,13 @@ impl Service {
     }
 
     /// A value of a kind that the schema does not have there.
-    pub fn mismatch(&self) -> Failure {
-        Failure {
-            message: format!("The subgraph `{}` answered with a value that does not fit the schema.", self.name).into(),
-            extensions: self.extensions(INVALID_VALUE),
-            below: Vec::new(),
-            is_silent: false,
-        }
+    pub fn mismatch(&self) -> Arc<Failure> {
+        self.mismatch.clone()
     }
 
     /// The failure of values whose error is reported elsewhere.
     pub fn silent(&self) -> Failure {
-        Failure { is_silent: true, ..self.mismatch() }
+        Failure { is_silent: true, ..Failure::clone(&self.mismatch) }
     }
 
     /// An error as the subgraph reported it; its message and extensions only where they may be seen.
@@ -143,6 +148,10 @@ impl Service {
         }
         Failure { message, extensions, below: Vec::new(), is_silent: false }
     }
+}
+
+fn extensions_with(code: &str, service: &str) -> Map<String, Json> {
+    Map::from_iter([("code".to_owned(), code.into()), ("service".to_owned(), service.into())])
 }
 
 /// The `extensions` of an error about a value that may not stand where it does.

@@ -70,11 +70,11 @@ pub fn build<'a>(run: &mut Run<'a>, id: FetchId) -> Vec<Outgoing<'a>> {
     }
     let batches = match &fetch.target {
         Target::Root { layout, read } => {
-            let objects = run.store.objects_of(*layout).to_vec();
+            let objects: Vec<_> = run.store.objects_of(*layout).collect();
             if objects.is_empty() {
                 return Vec::new();
             }
-            let body = body(plan.head_of(id).to_vec(), fetch, run.request.variables, &[]);
+            let body = body(plan.head_of(id), fetch, run.request.variables, &[]);
             return vec![Outgoing { id, body, targets: Targets::Root(*read, objects) }];
         }
         Target::Entities(batches) => batches,
@@ -92,7 +92,7 @@ pub fn build<'a>(run: &mut Run<'a>, id: FetchId) -> Vec<Outgoing<'a>> {
     match &fetch.opening {
         Some(opening) if parts.len() > 1 => apart(id, (fetch, opening), variables, parts),
         _ => {
-            let body = body(plan.head_of(id).to_vec(), fetch, variables, &parts);
+            let body = body(plan.head_of(id), fetch, variables, &parts);
             vec![Outgoing { id, body, targets: Targets::Entities(parts) }]
         }
     }
@@ -109,7 +109,7 @@ fn apart<'a>(id: FetchId, (fetch, opening): (&Fetch, &str), variables: &JsonMap,
             part.number = Some(number);
         }
         let head = prepared::head(&document(opening, &these), fetch.operation_name.as_deref());
-        let body = body(head, fetch, variables, &these);
+        let body = body(&head, fetch, variables, &these);
         requests.push(Outgoing { id, body, targets: Targets::Entities(these) });
     }
     requests
@@ -146,10 +146,10 @@ fn leave_out(run: &mut Run<'_>, parts: &[Part<'_>]) {
 }
 
 /// The request body: the head, the client's variables that the document uses, the representations and the values of contexts.
-fn body(head: Vec<u8>, fetch: &Fetch, variables: &JsonMap, parts: &[Part<'_>]) -> Bytes {
-    let mut out = head;
+fn body(head: &[u8], fetch: &Fetch, variables: &JsonMap, parts: &[Part<'_>]) -> Bytes {
     let size: usize = parts.iter().map(|part| part.batch.variable.len() + part.all.json.len() + 8).sum();
-    out.reserve_exact(size + 32);
+    let mut out = Vec::with_capacity(head.len() + size + 32);
+    out.extend_from_slice(head);
     let mut is_first = true;
     let mut name = |out: &mut Vec<u8>, name: &str| {
         out.extend_from_slice(if is_first { b",\"variables\":{\"" } else { b",\"" });
@@ -267,14 +267,14 @@ fn take(run: &mut Run<'_>, service: &Service, targets: &Targets<'_>, text: Bytes
     run.store.expect(text.len());
     let mismatch = run.failures.add(service.mismatch());
     let before = run.store.checkpoint();
-    let input = Input { text: &text, body, shape: run.shape(), types: run.request.types, mismatch };
+    let input = Input { text: &text, body, plan: run.request.plan, types: run.request.types, mismatch };
     let envelope = answer::decode(input, &mut run.store, targets);
     let errors = match &envelope {
         Ok(envelope) => envelope.errors.map_or(Ok(Vec::new()), serde_json::from_slice::<Vec<Json>>),
         Err(_) => Ok(Vec::new()),
     };
     let (Ok(envelope), Ok(errors)) = (envelope, errors) else {
-        run.store.forget_since(before, run.shape().layouts.len());
+        run.store.forget_since(before);
         let failure = run.failures.add(service.unanswered(&Error::new(ErrorKind::UpstreamInvalid, "")));
         blame_all(run, targets, failure, Some((body, before)));
         tracing::warn!(subgraph = &*service.name, "a subgraph's answer is not a GraphQL response");

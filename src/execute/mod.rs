@@ -13,6 +13,7 @@ pub mod prepared;
 pub mod represent;
 pub mod run;
 pub mod scan;
+pub mod short;
 pub mod store;
 #[cfg(test)]
 mod tests;

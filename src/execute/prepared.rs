@@ -5,15 +5,19 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use supergraph::{
-    ids::{FetchId, Id, IdVec, LayoutId},
+    ids::{FetchId, Id, IdVec, LayoutId, ReadId},
     plan::Plan,
 };
 
-use super::verbatim::Verbatim;
+use super::{
+    short::{Expected, Written},
+    store::{Sizes, Store},
+    verbatim::Verbatim,
+};
 
 /// Least capacity of a new buffer.
 const MIN_CAPACITY: usize = 512;
-/// Most bytes or slots that are reserved ahead: one huge answer must not make all later ones expensive.
+/// Most bytes that are reserved ahead: one huge answer must not make all later ones expensive.
 const MAX_CAPACITY: usize = 1 << 20;
 
 /// A plan that is ready to be run.
@@ -23,14 +27,18 @@ pub struct Prepared {
     pub plan: Plan,
     /// For each fetch, its request body up to the variables.
     heads: IdVec<FetchId, Box<[u8]>>,
-    /// For each layout, `,"key":` of its fields.
-    keys: IdVec<LayoutId, Vec<Box<[u8]>>>,
+    /// For each layout, the keys of its fields as they are written.
+    keys: IdVec<LayoutId, Box<[Written]>>,
+    /// For each read, the keys of its fields as they are expected.
+    expected: IdVec<ReadId, Box<[Expected]>>,
     /// For each fetch, the fetches that wait for it.
     dependents: IdVec<FetchId, Vec<FetchId>>,
     /// What an answer must look like that is passed on as it came, where one can be.
     pub verbatim: Option<Verbatim>,
-    /// Size of the latest answer, and number of slots it took.
-    sizes: (AtomicUsize, AtomicUsize),
+    /// Size of the latest answer.
+    bytes: AtomicUsize,
+    /// Size of its store.
+    pub sizes: Sizes,
 }
 
 impl Prepared {
@@ -39,8 +47,10 @@ impl Prepared {
         let mut prepared = Self {
             heads: IdVec::default(),
             keys: IdVec::default(),
+            expected: IdVec::default(),
             dependents: IdVec::default(),
-            sizes: Default::default(),
+            bytes: AtomicUsize::default(),
+            sizes: Sizes::default(),
             verbatim: Verbatim::of(&plan),
             plan,
         };
@@ -56,7 +66,10 @@ impl Prepared {
             }
         }
         for (_, layout) in prepared.plan.shape.layouts.iter() {
-            prepared.keys.push(layout.fields.iter().map(|field| key(&field.key)).collect());
+            prepared.keys.push(layout.fields.iter().map(|field| Written::new(&field.key)).collect());
+        }
+        for (_, read) in prepared.plan.shape.reads.iter() {
+            prepared.expected.push(read.fields.iter().map(|field| Expected::new(&field.key)).collect());
         }
         prepared
     }
@@ -66,9 +79,14 @@ impl Prepared {
         self.heads.get(fetch).map_or(&[], |head| head)
     }
 
-    /// `,"key":` for each field of a layout.
-    pub fn keys_of(&self, layout: LayoutId) -> &[Box<[u8]>] {
-        self.keys.get(layout).map_or(&[], Vec::as_slice)
+    /// The keys of a layout's fields, as they are written.
+    pub fn keys_of(&self, layout: LayoutId) -> &[Written] {
+        self.keys.get(layout).map_or(&[], |keys| keys)
+    }
+
+    /// The keys of a read's fields, as they are expected.
+    pub fn expected_of(&self, read: ReadId) -> &[Expected] {
+        self.expected.get(read).map_or(&[], |keys| keys)
     }
 
     /// The fetches that wait for this one.
@@ -91,25 +109,15 @@ impl Prepared {
 
     /// A good capacity for the answer: what the latest one took, and a little more.
     pub fn expected_bytes(&self) -> usize {
-        let latest = self.sizes.0.load(Ordering::Relaxed);
+        let latest = self.bytes.load(Ordering::Relaxed);
         (latest + latest / 16).clamp(MIN_CAPACITY, MAX_CAPACITY)
     }
 
-    /// A good capacity for the store's rows.
-    pub fn expected_slots(&self) -> usize {
-        self.sizes.1.load(Ordering::Relaxed).min(MAX_CAPACITY)
+    /// Remembers how large an answer and its store were.
+    pub fn learn(&self, bytes: usize, store: &Store) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+        store.measure(&self.sizes);
     }
-
-    /// Remembers how large an answer was.
-    pub fn learn(&self, bytes: usize, slots: usize) {
-        self.sizes.0.store(bytes, Ordering::Relaxed);
-        self.sizes.1.store(slots, Ordering::Relaxed);
-    }
-}
-
-/// `,"key":`. Response keys are names, in which nothing needs escaping.
-fn key(name: &str) -> Box<[u8]> {
-    [b",\"", name.as_bytes(), b"\":"].concat().into()
 }
 
 /// A request body up to the variables: an open object.

@@ -1,8 +1,9 @@
 //! Represent: the objects of an entity fetch as `representations`, each different one once.
 //!
-//! Relies on `store`, `contexts` and the plan; relied on by `fetch`. Cost: one pass over the objects, one hash of each representation.
+//! Relies on `store`, `contexts` and the plan; relied on by `fetch`. Cost: one pass over the objects, one hash of each one's values;
+//! only what differs is written.
 
-use std::hash::Hasher;
+use std::hash::Hasher as _;
 
 use rustc_hash::{FxHashMap, FxHasher};
 use supergraph::plan::{
@@ -16,6 +17,9 @@ use super::{
     types::TypeNames,
 };
 
+/// Capacity of a new list: few and short representations.
+const CAPACITY: usize = 512;
+
 /// The representations of one `_entities` field.
 #[derive(Debug, Default)]
 pub struct Representations {
@@ -25,16 +29,18 @@ pub struct Representations {
     pub count: u32,
     /// Whose they are, by representation and then by position.
     pub members: Vec<Member>,
+    /// Where the members of each representation begin, and where the last one's end.
+    starts: Vec<u32>,
     /// Objects that are left out because something that they need failed.
     pub failed: Vec<(Member, FailureId)>,
     /// The values that all of them have from contexts, in the order of the batch's variables.
     pub contexts: Vec<Vec<u8>>,
-    /// Representations by hash: number and place in `json`.
-    known: FxHashMap<u64, (u32, usize, usize)>,
+    /// The first member with each hash of values.
+    known: FxHashMap<u64, Member>,
 }
 
 /// An object that a fetch fills.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Its representation.
     pub representation: u32,
@@ -53,9 +59,18 @@ pub enum Missing {
     Failed(FailureId),
 }
 
+/// What an object's representation is made from.
+#[derive(Clone, Copy)]
+struct Subject<'a> {
+    store: &'a Store,
+    types: &'a TypeNames,
+    what: &'a Representation,
+    object: Object,
+}
+
 /// The representations of a batch's objects: one list for all that have the same values from contexts. At least one.
 pub fn represent(store: &Store, types: &TypeNames, batch: &EntityBatch, conditions: &[bool]) -> Vec<Representations> {
-    let mut lists = vec![Representations { json: vec![b'['], ..Representations::default() }];
+    let mut lists = vec![Representations::new(Vec::new())];
     let mut numbers: FxHashMap<Vec<Vec<u8>>, usize> = FxHashMap::default();
     for (index, position) in batch.at.iter().enumerate() {
         if position.condition.is_some_and(|id| !super::holds(conditions, id)) {
@@ -63,25 +78,25 @@ pub fn represent(store: &Store, types: &TypeNames, batch: &EntityBatch, conditio
         }
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let contexts: Vec<Values> = position.contexts.iter().map(|value| Values::find(store, value)).collect();
-        for &id in store.objects_of(position.layout) {
-            if !applies(position.types.as_ref(), store.object(id).concrete) {
+        for id in store.objects_of(position.layout) {
+            let object = store.object(id);
+            if !applies(position.types.as_ref(), object.concrete) {
                 continue;
             }
-            let list = match list_of(&mut lists, &mut numbers, &contexts, id) {
-                Ok(list) => list,
-                Err(missing) => {
-                    leave_out(lists.first_mut(), Member { representation: 0, position: index, object: id }, missing);
-                    continue;
+            let member = Member { representation: 0, position: index, object: id };
+            match list_of(&mut lists, &mut numbers, &contexts, id) {
+                Ok(list) => {
+                    if let Some(all) = lists.get_mut(list) {
+                        all.add(&batch.at, Subject { store, types, what: &position.representation, object }, member);
+                    }
                 }
-            };
-            if let Some(all) = lists.get_mut(list) {
-                add(all, (store, types), (index, position, id));
+                Err(missing) => leave_out(lists.first_mut(), member, missing),
             }
         }
     }
     for all in &mut lists {
         all.json.push(b']');
-        all.members.sort_unstable();
+        all.group();
     }
     lists
 }
@@ -104,7 +119,7 @@ fn list_of(
     numbers.insert(values.clone(), number);
     match lists.get_mut(number) {
         Some(first) => first.contexts = values,
-        None => lists.push(Representations { json: vec![b'['], contexts: values, ..Representations::default() }),
+        None => lists.push(Representations::new(values)),
     }
     Ok(number)
 }
@@ -115,105 +130,233 @@ fn leave_out(all: Option<&mut Representations>, member: Member, missing: Missing
     }
 }
 
-fn add(all: &mut Representations, (store, types): (&Store, &TypeNames), (position, at, id): (u32, &EntityPosition, ObjectId)) {
-    let object = store.object(id);
-    let before = all.json.len();
-    if all.count > 0 {
-        all.json.push(b',');
+impl Representations {
+    /// None yet, of objects with these values from contexts.
+    fn new(contexts: Vec<Vec<u8>>) -> Self {
+        let mut json = Vec::with_capacity(CAPACITY);
+        json.push(b'[');
+        Self { json, contexts, ..Self::default() }
     }
-    let start = all.json.len();
-    let mut member = Member { representation: all.count, position, object: id };
-    if let Err(missing) = write(&mut all.json, (store, types), &at.representation, object) {
-        all.json.truncate(before);
-        leave_out(Some(all), member, missing);
-        return;
-    }
-    let (head, new) = all.json.split_at(start);
-    let mut hasher = FxHasher::default();
-    hasher.write(new);
-    let hash = hasher.finish();
-    match all.known.get(&hash) {
-        Some(&(same, from, to)) if head.get(from..to) == Some(new) => {
-            member.representation = same;
-            all.json.truncate(before);
-        }
-        // Two that differ under one hash are both sent: nothing is lost but the saving.
-        Some(_) => all.count += 1,
-        None => {
-            all.known.insert(hash, (all.count, start, all.json.len()));
-            all.count += 1;
-        }
-    }
-    all.members.push(member);
-}
 
-fn write(out: &mut Vec<u8>, (store, types): (&Store, &TypeNames), what: &Representation, object: Object) -> Result<(), Missing> {
-    out.extend_from_slice(b"{\"__typename\":\"");
-    match &what.typename {
-        RepresentationTypename::Fixed(name) => out.extend_from_slice(name.as_bytes()),
-        RepresentationTypename::Concrete => out.extend_from_slice(concrete(types, object)?.as_bytes()),
-    }
-    out.push(b'"');
-    write_fields(out, (store, types), &what.fields, object)?;
-    out.push(b'}');
-    Ok(())
-}
-
-fn concrete(types: &TypeNames, object: Object) -> Result<&str, Missing> {
-    object.concrete.map(|id| types.name(id)).ok_or(Missing::Absent)
-}
-
-/// Writes the fields, each after a comma when anything stands before it.
-fn write_fields(
-    out: &mut Vec<u8>,
-    (store, types): (&Store, &TypeNames),
-    fields: &[RepresentationField],
-    object: Object,
-) -> Result<(), Missing> {
-    for field in fields.iter().filter(|field| applies(field.types.as_ref(), object.concrete)) {
-        if out.last() != Some(&b'{') {
-            out.push(b',');
+    /// Adds an object: to the representation that it shares, or with one of its own.
+    fn add<'a>(&mut self, positions: &'a [EntityPosition], subject: Subject<'a>, mut member: Member) {
+        let mut hasher = FxHasher::default();
+        if let Err(missing) = subject.hash(&mut hasher) {
+            return leave_out(Some(self), member, missing);
         }
-        out.push(b'"');
-        out.extend_from_slice(field.key.as_bytes());
-        out.extend_from_slice(b"\":");
-        if field.value == RepresentationValue::Typename {
-            out.push(b'"');
-            out.extend_from_slice(concrete(types, object)?.as_bytes());
-            out.push(b'"');
+        let first = *self.known.entry(hasher.finish()).or_insert(Member { representation: self.count, ..member });
+        let of_first = positions.get(first.position as usize).map(|position| Subject {
+            what: &position.representation,
+            object: subject.store.object(first.object),
+            ..subject
+        });
+        let is_new = first.representation == self.count;
+        if !is_new && of_first.is_some_and(|of_first| of_first.is_same(&subject)) {
+            member.representation = first.representation;
         } else {
-            write_value(out, (store, types), field, store.get(store.slot(&object, field.slot)))?;
+            // Two that differ under one hash are both sent: nothing is lost but the saving.
+            member.representation = self.count;
+            if self.count > 0 {
+                self.json.push(b',');
+            }
+            subject.write(&mut self.json);
+            self.count += 1;
         }
+        self.members.push(member);
     }
-    Ok(())
+
+    /// Puts the members of each representation together; their order stays.
+    fn group(&mut self) {
+        if self.members.len() == self.count as usize {
+            self.starts = (0..=self.count).collect();
+            return;
+        }
+        let mut starts = vec![0; self.count as usize + 1];
+        for member in &self.members {
+            if let Some(size) = starts.get_mut(member.representation as usize + 1) {
+                *size += 1;
+            }
+        }
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += *start;
+            *start = sum;
+        }
+        let (mut next, mut grouped) = (starts.clone(), self.members.clone());
+        for member in &self.members {
+            let Some(at) = next.get_mut(member.representation as usize) else { continue };
+            if let Some(place) = grouped.get_mut(*at as usize) {
+                *place = *member;
+            }
+            *at += 1;
+        }
+        (self.starts, self.members) = (starts, grouped);
+    }
+
+    /// The objects with the representation of this number.
+    pub fn members_of(&self, representation: u32) -> &[Member] {
+        let representation = representation as usize;
+        let bounds = self.starts.get(representation).zip(self.starts.get(representation + 1));
+        bounds.and_then(|(start, end)| self.members.get(*start as usize..*end as usize)).unwrap_or_default()
+    }
 }
 
-fn write_value(
-    out: &mut Vec<u8>,
-    (store, types): (&Store, &TypeNames),
-    field: &RepresentationField,
-    value: Value,
-) -> Result<(), Missing> {
-    match (value, &field.value) {
-        (Value::Null, _) => out.extend_from_slice(b"null"),
-        (Value::Raw(raw), _) => out.extend_from_slice(store.text(raw)),
-        (Value::List(list), _) => {
-            out.push(b'[');
-            for (index, item) in store.items(list).enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write_value(out, (store, types), field, store.get(item))?;
-            }
-            out.push(b']');
-        }
-        (Value::Object(child), RepresentationValue::Object(fields)) => {
-            out.push(b'{');
-            write_fields(out, (store, types), fields, store.object(child))?;
-            out.push(b'}');
-        }
-        (Value::Failed(failure), _) => return Err(Missing::Failed(failure)),
-        (Value::Absent | Value::Object(_), _) => return Err(Missing::Absent),
+impl<'a> Subject<'a> {
+    /// Feeds everything that tells representations apart to a hasher.
+    fn hash(&self, hasher: &mut FxHasher) -> Result<(), Missing> {
+        hasher.write(self.name(&self.what.typename)?.as_bytes());
+        self.hash_fields(&self.what.fields, hasher)
     }
-    Ok(())
+
+    fn name(&self, typename: &'a RepresentationTypename) -> Result<&'a str, Missing> {
+        match typename {
+            RepresentationTypename::Fixed(name) => Ok(name),
+            RepresentationTypename::Concrete => self.concrete(),
+        }
+    }
+
+    fn concrete(&self) -> Result<&'a str, Missing> {
+        self.object.concrete.map(|id| self.types.name(id)).ok_or(Missing::Absent)
+    }
+
+    /// The fields that the object has.
+    fn applicable(&self, fields: &'a [RepresentationField]) -> impl Iterator<Item = &'a RepresentationField> + use<'a> {
+        let concrete = self.object.concrete;
+        fields.iter().filter(move |field| applies(field.types.as_ref(), concrete))
+    }
+
+    fn value(&self, field: &RepresentationField) -> Value {
+        self.store.get(self.store.slot(&self.object, field.slot))
+    }
+
+    /// The same for an object below.
+    fn below(&self, object: ObjectId) -> Self {
+        Self { object: self.store.object(object), ..*self }
+    }
+
+    fn hash_fields(&self, fields: &'a [RepresentationField], hasher: &mut FxHasher) -> Result<(), Missing> {
+        for field in self.applicable(fields) {
+            match field.value {
+                RepresentationValue::Typename => hasher.write(self.concrete()?.as_bytes()),
+                _ => self.hash_value(field, self.value(field), hasher)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn hash_value(&self, field: &'a RepresentationField, value: Value, hasher: &mut FxHasher) -> Result<(), Missing> {
+        match (value, &field.value) {
+            (Value::Null, _) => hasher.write_u8(0),
+            (Value::Raw(raw), _) => hasher.write(self.store.text(raw)),
+            (Value::List(list), _) => {
+                hasher.write_u8(1);
+                for item in self.store.items(list) {
+                    self.hash_value(field, self.store.get(item), hasher)?;
+                }
+            }
+            (Value::Object(child), RepresentationValue::Object(fields)) => self.below(child).hash_fields(fields, hasher)?,
+            (Value::Failed(failure), _) => return Err(Missing::Failed(failure)),
+            (Value::Absent | Value::Object(_), _) => return Err(Missing::Absent),
+        }
+        Ok(())
+    }
+
+    /// Whether another object has the same representation. Both are complete.
+    fn is_same(&self, other: &Self) -> bool {
+        let names = (self.name(&self.what.typename), other.name(&other.what.typename));
+        matches!(names, (Ok(one), Ok(two)) if one == two) && self.has_same_fields(&self.what.fields, (other, &other.what.fields))
+    }
+
+    fn has_same_fields(&self, fields: &'a [RepresentationField], (other, others): (&Self, &'a [RepresentationField])) -> bool {
+        let (mut own, mut others) = (self.applicable(fields), other.applicable(others));
+        loop {
+            match (own.next(), others.next()) {
+                (None, None) => return true,
+                (Some(one), Some(two)) if one.key == two.key && self.has_same_field(one, (other, two)) => {}
+                _ => return false,
+            }
+        }
+    }
+
+    fn has_same_field(&self, one: &'a RepresentationField, (other, two): (&Self, &'a RepresentationField)) -> bool {
+        match (&one.value, &two.value) {
+            (RepresentationValue::Typename, RepresentationValue::Typename) => self.object.concrete == other.object.concrete,
+            (RepresentationValue::Typename, _) | (_, RepresentationValue::Typename) => false,
+            _ => self.has_same_value((one, self.value(one)), (other, two, other.value(two))),
+        }
+    }
+
+    fn has_same_value(
+        &self,
+        (one, value): (&'a RepresentationField, Value),
+        (other, two, others): (&Self, &'a RepresentationField, Value),
+    ) -> bool {
+        match (value, others) {
+            (Value::Null, Value::Null) => true,
+            (Value::Raw(value), Value::Raw(others)) => self.store.text(value) == self.store.text(others),
+            (Value::List(value), Value::List(others)) => {
+                let (items, others) = (self.store.items(value), self.store.items(others));
+                let get = |place| self.store.get(place);
+                items.len() == others.len()
+                    && items.zip(others).all(|(item, its)| self.has_same_value((one, get(item)), (other, two, get(its))))
+            }
+            (Value::Object(value), Value::Object(others)) => match (&one.value, &two.value) {
+                (RepresentationValue::Object(fields), RepresentationValue::Object(its)) => {
+                    self.below(value).has_same_fields(fields, (&other.below(others), its))
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Writes the representation of an object that misses nothing.
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"__typename\":\"");
+        out.extend_from_slice(self.name(&self.what.typename).unwrap_or_default().as_bytes());
+        out.push(b'"');
+        self.write_fields(&self.what.fields, out);
+        out.push(b'}');
+    }
+
+    /// Writes the fields, each after a comma when anything stands before it.
+    fn write_fields(&self, fields: &'a [RepresentationField], out: &mut Vec<u8>) {
+        for field in self.applicable(fields) {
+            if out.last() != Some(&b'{') {
+                out.push(b',');
+            }
+            out.push(b'"');
+            out.extend_from_slice(field.key.as_bytes());
+            out.extend_from_slice(b"\":");
+            if field.value == RepresentationValue::Typename {
+                out.push(b'"');
+                out.extend_from_slice(self.concrete().unwrap_or_default().as_bytes());
+                out.push(b'"');
+            } else {
+                self.write_value(field, self.value(field), out);
+            }
+        }
+    }
+
+    fn write_value(&self, field: &'a RepresentationField, value: Value, out: &mut Vec<u8>) {
+        match (value, &field.value) {
+            (Value::Raw(raw), _) => out.extend_from_slice(self.store.text(raw)),
+            (Value::List(list), _) => {
+                out.push(b'[');
+                for (index, item) in self.store.items(list).enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    self.write_value(field, self.store.get(item), out);
+                }
+                out.push(b']');
+            }
+            (Value::Object(child), RepresentationValue::Object(fields)) => {
+                out.push(b'{');
+                self.below(child).write_fields(fields, out);
+                out.push(b'}');
+            }
+            _ => out.extend_from_slice(b"null"),
+        }
+    }
 }

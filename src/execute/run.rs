@@ -120,7 +120,7 @@ impl<'a> Run<'a> {
     /// An execution that is about to start.
     pub fn new(request: Request<'a>) -> Self {
         let plan = request.plan;
-        let mut store = Store::new(&plan.plan.shape, plan.expected_slots());
+        let mut store = Store::new(&plan.plan.shape, &plan.sizes);
         for (slot, text) in request.seeds {
             if let Some(body) = store.add_body(text.clone()) {
                 let place = store.slot(&store.object(store.root()), *slot);
@@ -242,7 +242,7 @@ impl Run<'_> {
         let answer = write::write(input).map_err(|write::TooLarge| {
             Error::new(ErrorKind::OperationTooLarge, format!("The answer is larger than {limit} bytes."))
         })?;
-        plan.learn(answer.json.len(), store.size());
+        plan.learn(answer.json.len(), store);
         Ok(answer)
     }
 }

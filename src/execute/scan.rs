@@ -3,6 +3,8 @@
 //! It accepts exactly RFC 8259 with an upper bound on nesting; the text must be UTF-8 already. Relied on by `decode`.
 //! Spec: <https://www.rfc-editor.org/rfc/rfc8259>
 
+use super::short::Expected;
+
 /// The text is not JSON (or is nested too deep).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
@@ -107,6 +109,14 @@ impl<'a> Scanner<'a> {
             self.at = start;
         }
         is_key
+    }
+
+    /// Takes a key if it comes next just as most write it. Where it does not, [`Self::take_key`] must tell.
+    #[inline]
+    pub fn take_expected(&mut self, key: &Expected) -> bool {
+        let taken = self.text.get(self.at..).and_then(|rest| key.begins(rest));
+        self.at += taken.unwrap_or_default();
+        taken.is_some()
     }
 
     /// Takes any key and its colon; returns what stands between the quotes, escapes included.

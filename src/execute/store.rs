@@ -2,8 +2,13 @@
 //!
 //! Relied on by everything in `execute`; relies on the plan's ids only. It holds no references, only ids and offsets.
 
+use std::{
+    iter,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
 use bytes::Bytes;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use supergraph::{
     ids::{Id, IdVec, LayoutId, SlotId, TypeId},
     plan::shape::Shape,
@@ -11,6 +16,8 @@ use supergraph::{
 
 /// Size of a body that room is made for.
 const LARGE: usize = 1 << 20;
+/// Most values that are reserved ahead: one huge answer must not make all later ones expensive.
+const MAX_RESERVED: usize = 1 << 20;
 
 /// A response under construction.
 #[derive(Debug, Default)]
@@ -20,11 +27,15 @@ pub struct Store {
     /// All rows, one after another.
     slots: Vec<Value>,
     objects: Vec<Object>,
+    /// For each object the next one of its layout.
+    next: Vec<Option<ObjectId>>,
     lists: Vec<List>,
     /// List items, one list after another.
     items: Vec<Value>,
     /// Objects by layout, in the order they were met: the input of entity fetches.
-    by_layout: IdVec<LayoutId, Vec<ObjectId>>,
+    by_layout: IdVec<LayoutId, Option<Chain>>,
+    /// Objects that no fetch finds any more.
+    withdrawn: FxHashSet<ObjectId>,
     /// What subgraphs said about values.
     pub faults: FxHashMap<Place, Vec<FailureId>>,
 }
@@ -68,7 +79,7 @@ enum Spare {
 pub struct BodyId(u16);
 
 /// An object of the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectId(u32);
 
 /// A list of the store.
@@ -87,6 +98,21 @@ pub struct Object {
     /// Its concrete type, once known.
     pub concrete: Option<TypeId>,
     row: u32,
+}
+
+/// The objects of one layout.
+#[derive(Clone, Copy, Debug)]
+struct Chain {
+    first: ObjectId,
+    last: ObjectId,
+}
+
+/// How much a store held, to make room in the next one of the same plan.
+#[derive(Debug, Default)]
+pub struct Sizes {
+    slots: AtomicUsize,
+    objects: AtomicUsize,
+    items: AtomicUsize,
 }
 
 /// One list: a range of the items.
@@ -116,10 +142,17 @@ pub struct Checkpoint {
 
 impl Store {
     /// An empty store with one root object, the first of the shape's first layout.
-    pub fn new(shape: &Shape, slots: usize) -> Self {
-        let mut store = Self { slots: Vec::with_capacity(slots), ..Self::default() };
+    pub fn new(shape: &Shape, sizes: &Sizes) -> Self {
+        let latest = |size: &AtomicUsize| size.load(Ordering::Relaxed).min(MAX_RESERVED);
+        let mut store = Self {
+            slots: Vec::with_capacity(latest(&sizes.slots)),
+            objects: Vec::with_capacity(latest(&sizes.objects)),
+            next: Vec::with_capacity(latest(&sizes.objects)),
+            items: Vec::with_capacity(latest(&sizes.items)),
+            ..Self::default()
+        };
         for _ in 0..shape.layouts.len() {
-            store.by_layout.push(Vec::new());
+            store.by_layout.push(None);
         }
         store.add_object(shape, LayoutId::new(0));
         store
@@ -135,9 +168,11 @@ impl Store {
         self.bodies.iter().map(Bytes::len).sum()
     }
 
-    /// Number of slots in use, to size the next store of the same plan.
-    pub fn size(&self) -> usize {
-        self.slots.len()
+    /// Remembers what the next store of the same plan will need.
+    pub fn measure(&self, sizes: &Sizes) {
+        sizes.slots.store(self.slots.len(), Ordering::Relaxed);
+        sizes.objects.store(self.objects.len(), Ordering::Relaxed);
+        sizes.items.store(self.items.len(), Ordering::Relaxed);
     }
 
     /// Makes room for what a body of this size may hold. Vectors that grow hold their values twice meanwhile; room that is never used
@@ -147,6 +182,7 @@ impl Store {
             self.slots.reserve(bytes / 8);
             self.items.reserve(bytes / 16);
             self.objects.reserve(bytes / 32);
+            self.next.reserve(bytes / 32);
         }
     }
 
@@ -165,18 +201,19 @@ impl Store {
         let (slots, concrete) = shape.layouts.get(layout).map_or((0, None), |layout| (layout.slots, layout.object_type));
         self.slots.resize(self.slots.len() + slots, Value::Absent);
         self.objects.push(Object { layout, concrete, row });
-        if let Some(ids) = self.by_layout.get_mut(layout) {
-            ids.push(id);
+        self.next.push(None);
+        let Some(chain) = self.by_layout.get_mut(layout) else { return id };
+        let before = chain.map(|chain| chain.last);
+        *chain = Some(Chain { first: chain.map_or(id, |chain| chain.first), last: id });
+        if let Some(next) = before.and_then(|before| self.next.get_mut(before.0 as usize)) {
+            *next = Some(id);
         }
         id
     }
 
-    /// Takes back the object that was added last: no later fetch finds it.
+    /// Takes an object back: no later fetch finds it.
     pub fn withdraw(&mut self, id: ObjectId) {
-        let layout = self.object(id).layout;
-        if let Some(ids) = self.by_layout.get_mut(layout) {
-            ids.pop_if(|last| *last == id);
-        }
+        self.withdrawn.insert(id);
     }
 
     /// A new list of these items.
@@ -187,9 +224,11 @@ impl Store {
         id
     }
 
-    /// The objects of a layout.
-    pub fn objects_of(&self, layout: LayoutId) -> &[ObjectId] {
-        self.by_layout.get(layout).map_or(&[], Vec::as_slice)
+    /// The objects of a layout, in the order they were met.
+    pub fn objects_of(&self, layout: LayoutId) -> impl Iterator<Item = ObjectId> + '_ {
+        let first = self.by_layout.get(layout).copied().flatten().map(|chain| chain.first);
+        let all = iter::successors(first, |id| self.next.get(id.0 as usize).copied().flatten());
+        all.filter(|id| self.withdrawn.is_empty() || !self.withdrawn.contains(id))
     }
 
     /// The object with this id.
@@ -244,8 +283,13 @@ impl Store {
     /// The text of a leaf.
     #[inline]
     pub fn text(&self, raw: Raw) -> &[u8] {
-        let start = raw.start as usize;
-        self.bodies.get(usize::from(raw.body.0)).and_then(|body| body.get(start..start + raw.len as usize)).unwrap_or_default()
+        self.text_on(raw).get(..raw.len()).unwrap_or_default()
+    }
+
+    /// The text of a leaf, and all that follows it.
+    #[inline]
+    pub fn text_on(&self, raw: Raw) -> &[u8] {
+        self.bodies.get(usize::from(raw.body.0)).and_then(|body| body.get(raw.start as usize..)).unwrap_or_default()
     }
 
     /// What there is now.
@@ -253,14 +297,9 @@ impl Store {
         Checkpoint { objects: position(self.objects.len()), lists: position(self.lists.len()) }
     }
 
-    /// Takes the objects that came after the checkpoint out of every layout, so that no later fetch is sent for them.
-    pub fn forget_since(&mut self, checkpoint: Checkpoint, layouts: usize) {
-        for layout in (0..layouts).map(LayoutId::new) {
-            if let Some(ids) = self.by_layout.get_mut(layout) {
-                let kept = ids.partition_point(|id| id.0 < checkpoint.objects);
-                ids.truncate(kept);
-            }
-        }
+    /// Takes back all objects that came after the checkpoint.
+    pub fn forget_since(&mut self, checkpoint: Checkpoint) {
+        self.withdrawn.extend((checkpoint.objects..position(self.objects.len())).map(ObjectId));
     }
 }
 
@@ -270,6 +309,17 @@ impl Raw {
     pub fn new(body: BodyId, start: usize, end: usize) -> Self {
         let start = position(start);
         Self { start, len: position(end).saturating_sub(start), body, spare: Spare::Raw }
+    }
+
+    /// Its length.
+    #[inline]
+    pub fn len(self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether it is empty.
+    pub fn is_empty(self) -> bool {
+        self.len == 0
     }
 
     /// Whether it is a piece of `body`.

@@ -22,6 +22,7 @@ use super::{
     },
     leaf,
     prepared::Prepared,
+    short::{self, Written},
     store::{FailureId, ListId, Object, ObjectId, Place, Store, Value},
     types::TypeNames,
 };
@@ -151,7 +152,6 @@ impl<'a> Writer<'a> {
         if object.concrete.is_none() && self.needs_type(layout) {
             return Err(self.untyped(layout, &object));
         }
-        self.out.push(b'{');
         let start = self.out.len();
         let keys = self.input.plan.keys_of(id);
         match layout.orders.iter().find(|order| applies(Some(&order.types), object.concrete)) {
@@ -166,6 +166,9 @@ impl<'a> Writer<'a> {
                 }
             }
         }
+        if self.out.len() == start {
+            self.out.push(b'{');
+        }
         self.out.push(b'}');
         Ok(())
     }
@@ -175,16 +178,19 @@ impl<'a> Writer<'a> {
     fn member(
         &mut self,
         (id, field): (LayoutId, &'a OutputField),
-        (key, start): (&[u8], usize),
+        (key, start): (&Written, usize),
         object: &Object,
     ) -> Result<(), Stop> {
         let is_left_out = field.condition.is_some_and(|id| !super::holds(self.input.conditions, id));
         if is_left_out || !applies(field.types.as_ref(), object.concrete) {
             return Ok(());
         }
-        // A key comes with its comma, which the first does without.
-        let is_first = self.out.len() == start;
-        self.out.extend_from_slice(key.get(usize::from(is_first)..).unwrap_or_default());
+        // A key comes with its comma, which is where the object is opened when it is the first.
+        let before = self.out.len();
+        key.put(&mut self.out);
+        if let Some(comma) = self.out.get_mut(before).filter(|_| before == start) {
+            *comma = b'{';
+        }
         match &field.value {
             OutputValue::Denied(below) => self.denied((id, field), below),
             _ => self.field(field, object),
@@ -222,8 +228,9 @@ impl<'a> Writer<'a> {
         let place = self.input.store.slot(object, field.slot);
         let value = self.input.store.get(place);
         if let (OutputValue::Leaf(kind), Value::Raw(raw), 0, false) = (&field.value, value, field.wrap.lists, self.has_faults)
-            && leaf::write(&mut self.out, self.shape, *kind, self.input.store.text(raw))
+            && leaf::is_final(self.shape, *kind, self.input.store.text(raw))
         {
+            short::put(&mut self.out, self.input.store.text_on(raw), raw.len());
             return Ok(());
         }
         if field.value == OutputValue::Typename

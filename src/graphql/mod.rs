@@ -229,7 +229,7 @@ impl Executed {
 impl Engine {
     fn new(settings: Settings, graph: Graph) -> Self {
         let service =
-            |subgraph: &Subgraph| Service { name: subgraph.name.clone(), are_errors_included: subgraph.are_errors_included };
+            |subgraph: &Subgraph| Service::new(subgraph.name.clone(), subgraph.are_errors_included);
         let mut services = IdVec::default();
         for (_, subgraph) in graph.subgraphs.iter() {
             services.push(service(subgraph));

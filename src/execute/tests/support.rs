@@ -160,7 +160,7 @@ pub fn run_prepared(prepared: &Prepared, mut script: impl FnMut(usize, Json) -> 
     let exchange = exchange();
     let mut services = IdVec::default();
     for name in ["users", "products", "reviews"] {
-        services.push(Service { name: name.into(), are_errors_included: name != "reviews" });
+        services.push(Service::new(name.into(), name != "reviews"));
     }
     let names = [("Query", true), ("User", true), ("Product", true), ("Node", false)];
     let types = TypeNames::new(names.map(|(name, is_object)| (Box::from(name), is_object)));
