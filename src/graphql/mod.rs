@@ -228,8 +228,7 @@ impl Executed {
 
 impl Engine {
     fn new(settings: Settings, graph: Graph) -> Self {
-        let service =
-            |subgraph: &Subgraph| Service::new(subgraph.name.clone(), subgraph.are_errors_included);
+        let service = |subgraph: &Subgraph| Service::new(subgraph.name.clone(), subgraph.are_errors_included);
         let mut services = IdVec::default();
         for (_, subgraph) in graph.subgraphs.iter() {
             services.push(service(subgraph));
