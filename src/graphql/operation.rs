@@ -85,10 +85,9 @@ impl Document {
         }
         let syntax = syntax.map_err(|failed| refused(ErrorKind::GraphqlParseFailed, &failed.errors))?;
         // What names nothing is left out of the document, so the other rules would find faults that are not there.
-        let document = syntax
-            .to_executable(&supergraph.client)
-            .and_then(|document| document.validate(&supergraph.client))
-            .map_err(|failed| refused(ErrorKind::GraphqlValidationFailed, &failed.errors))?;
+        let invalid = |errors: &DiagnosticList| refused(ErrorKind::GraphqlValidationFailed, errors);
+        let document = syntax.to_executable(&supergraph.client).map_err(|failed| invalid(&failed.errors))?;
+        let document = document.validate(&supergraph.client).map_err(|failed| invalid(&failed.errors))?;
         let problems = one_of::problems(&supergraph.client, &document);
         if !problems.is_empty() {
             return Err(Error::new(ErrorKind::GraphqlValidationFailed, "")
