@@ -36,6 +36,8 @@ ids! {
     TypeId
     /// A field of an object or interface type of the supergraph.
     FieldId
+    /// A name that fields of the supergraph have.
+    NameId
     /// A progressive `@override` label of the supergraph.
     LabelId
     /// What the schema asks of those who use a field or a type.
@@ -54,6 +56,13 @@ ids! {
     EnumId
     /// A part of an answer that may be delivered after the rest.
     PartId
+}
+
+impl NameId {
+    /// `__typename`.
+    pub const TYPENAME: Self = Self(0);
+    /// A name that no field of the supergraph has.
+    pub const UNKNOWN: Self = Self(u32::MAX);
 }
 
 /// A vector indexed by a typed id.

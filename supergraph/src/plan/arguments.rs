@@ -11,16 +11,16 @@ use apollo_compiler::Name;
 use std::fmt::Write as _;
 
 impl<'d> Documents<'d, '_> {
-    /// The field of a unit with its arguments, and what these read from contexts.
+    /// Prints the field of a unit with its arguments; what these read from contexts.
     pub(super) fn call(
         &self,
         unit: &Unit<'d>,
         call: &Call,
         (visit, subgraph): (&VisitDraft, SubgraphId),
-    ) -> (String, &'d [(Name, UseId)]) {
-        let mut text = String::new();
+        text: &mut String,
+    ) -> &'d [(Name, UseId)] {
         // Writing to a string cannot fail.
-        if unit.key != call.name.as_str() {
+        if *unit.key != *call.name.as_str() {
             let _ = write!(text, "{}: ", unit.key);
         }
         let _ = write!(text, "{}{}", call.name, call.arguments);
@@ -37,7 +37,7 @@ impl<'d> Documents<'d, '_> {
         if !read.is_empty() {
             text.push(')');
         }
-        (text, read)
+        read
     }
 
     /// The arguments of a slot's field that contexts fill for objects of one type.
@@ -52,6 +52,6 @@ impl<'d> Documents<'d, '_> {
         let (Some(set), Some(call), false) = (set, self.selections.call(slot.signature), self.contexts.is_empty()) else {
             return &[];
         };
-        self.contexts.arguments(set, object, subgraph, &call.name)
+        self.contexts.arguments(set, object, subgraph, call.name_id)
     }
 }

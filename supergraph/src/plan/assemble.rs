@@ -331,7 +331,7 @@ impl Ready<'_, '_> {
             .filter(|slot| {
                 let signature = layout.slots.get(*slot).map(|slot| slot.signature);
                 let call = signature.and_then(|signature| self.selections.call(signature));
-                call.is_some_and(|call| self.options.requirement(object, fetch.subgraph, &call.name).is_some())
+                call.is_some_and(|call| self.options.requirement(object, fetch.subgraph, call.name_id).is_some())
             })
             .collect()
     }

@@ -13,7 +13,7 @@ use super::operation::Operation;
 use super::options::{Options, top_names};
 use super::selections::{SelectedField, Selections, SetId};
 use super::{OperationKind, choose::Stage};
-use crate::ids::{SubgraphId, TypeId};
+use crate::ids::{NameId, SubgraphId, TypeId};
 use crate::model::field_set::FieldSet;
 use crate::model::{ContextArgument, Supergraph};
 use apollo_compiler::Name;
@@ -66,7 +66,7 @@ pub(super) struct Level {
 #[derive(Debug)]
 pub(super) struct ContextField {
     /// Its name.
-    pub name: Name,
+    pub name: NameId,
     /// The subgraph that has it so.
     pub subgraph: SubgraphId,
     /// The arguments.
@@ -111,7 +111,7 @@ impl Contexts {
     }
 
     /// The arguments of a field that contexts fill in a subgraph.
-    pub fn arguments(&self, set: SetId, object: TypeId, subgraph: SubgraphId, name: &str) -> &[(Name, UseId)] {
+    pub fn arguments(&self, set: SetId, object: TypeId, subgraph: SubgraphId, name: NameId) -> &[(Name, UseId)] {
         let field = self.fields(set, object).iter().find(|field| field.subgraph == subgraph && field.name == name);
         field.map_or(&[], |field| field.arguments.as_slice())
     }
@@ -162,26 +162,24 @@ impl Finder<'_, '_> {
         for object in types.iter() {
             let applies = |field: &&SelectedField| field.is_fetched() && selections.types(field.types).contains(object);
             let fields = selections.set(set).fields.iter().filter(applies);
-            let selected: Vec<Name> = fields.map(|field| field.name.clone()).collect();
+            let selected: Vec<NameId> = fields.map(|field| field.name_id).collect();
             for name in self.with_required(object, &selected) {
-                self.field(selections, (set, object), &name)?;
+                self.field(selections, (set, object), name)?;
             }
         }
         Ok(())
     }
 
     /// Names, and those of the fields that they require on the same object.
-    fn with_required(&self, object: TypeId, names: &[Name]) -> Vec<Name> {
-        let supergraph = self.options.supergraph;
+    fn with_required(&self, object: TypeId, names: &[NameId]) -> Vec<NameId> {
         let (mut open, mut seen, mut found) = (names.to_vec(), FxHashSet::default(), Vec::new());
         while let Some(name) = open.pop() {
-            if !seen.insert(name.clone()) {
+            if !seen.insert(name) {
                 continue;
             }
-            for subgraph in supergraph.all_subgraphs().iter() {
-                open.extend(
-                    self.options.requirement(object, subgraph, &name).into_iter().flat_map(|set| top_names(supergraph, set)),
-                );
+            for subgraph in self.options.demanding_in(object, name) {
+                let required = self.options.requirement(object, subgraph, name);
+                open.extend(required.into_iter().flat_map(|set| top_names(*self.options, set)));
             }
             found.push(name);
         }
@@ -189,8 +187,8 @@ impl Finder<'_, '_> {
     }
 
     /// The uses of one field. Where nothing above sets its context a subgraph does not have it.
-    fn field(&mut self, selections: &mut Selections<'_>, (set, object): (SetId, TypeId), name: &Name) -> Result<(), PlanError> {
-        for subgraph in self.options.supergraph.all_subgraphs().iter() {
+    fn field(&mut self, selections: &mut Selections<'_>, (set, object): (SetId, TypeId), name: NameId) -> Result<(), PlanError> {
+        for subgraph in self.options.demanding_in(object, name) {
             let Some(at) = self.options.resolved(object, subgraph, name) else { continue };
             if at.context_arguments.is_empty() {
                 continue;
@@ -201,7 +199,7 @@ impl Finder<'_, '_> {
                 arguments.push((argument.name.clone(), id));
             }
             if arguments.len() == at.context_arguments.len() {
-                let field = ContextField { name: name.clone(), subgraph, arguments };
+                let field = ContextField { name, subgraph, arguments };
                 self.found.fields.entry((set, object)).or_default().push(field);
             }
         }

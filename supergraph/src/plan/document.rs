@@ -19,6 +19,7 @@ use crate::model::{TypeKind, TypeRef};
 use apollo_compiler::Name;
 use indexmap::{IndexMap, IndexSet};
 use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -64,11 +65,11 @@ pub(super) struct Documents<'d, 'a> {
 
 /// What one document has gathered.
 #[derive(Default)]
-struct Gathered {
+struct Gathered<'d> {
     variables: Vec<Name>,
     contexts: BTreeSet<UseId>,
     renames: Vec<Rename>,
-    path: Vec<String>,
+    path: Vec<Cow<'d, str>>,
 }
 
 /// Where fields are printed: a type of the subgraph and the object types that may stand there.
@@ -104,8 +105,8 @@ pub(super) struct Unit<'d> {
     pub slot: usize,
     pub slot_draft: &'d SlotDraft,
     pub pick: &'d Pick,
-    pub types: Vec<TypeId>,
-    pub key: String,
+    pub types: Cow<'d, [TypeId]>,
+    pub key: Cow<'d, str>,
     /// Stands at the top, outside fragments.
     pub is_plain: bool,
     /// No other has its response key.
@@ -147,7 +148,13 @@ impl<'d> Documents<'d, '_> {
     }
 
     /// Fragments of an `_entities` field: on the interface where the representation names it, else on the objects' types.
-    fn entity_blocks(&mut self, place: Place<'d>, arrivals: &[ArrivalDraft], printed: &mut Printed<'d>, gathered: &mut Gathered) {
+    fn entity_blocks(
+        &mut self,
+        place: Place<'d>,
+        arrivals: &[ArrivalDraft],
+        printed: &mut Printed<'d>,
+        gathered: &mut Gathered<'d>,
+    ) {
         let mut scopes: Vec<Scope> = Vec::new();
         for arrival in arrivals {
             let ty = match arrival.naming {
@@ -178,17 +185,16 @@ impl<'d> Documents<'d, '_> {
     }
 
     /// Prints the fields of a visit in a scope.
-    fn fields(&mut self, place: Place<'d>, scope: &Scope, printed: &mut Printed<'d>, gathered: &mut Gathered) {
+    fn fields(&mut self, place: Place<'d>, scope: &Scope, printed: &mut Printed<'d>, gathered: &mut Gathered<'d>) {
         let mut units = self.units(place.visit, place.subgraph, scope);
         let together = scope.ty.is_some_and(|id| self.options.is_interface_object(id, place.subgraph));
         self.resolve_conflicts(&mut units, &mut printed.standing, place.visit.layout, (place.subgraph, together));
         find_alone(&mut units);
         for unit in &mut units {
-            let line = self.unit(unit, place, &mut printed.fields, gathered);
-            if unit.is_plain {
-                printed.text.push_str(&line);
-            } else {
-                unit.line = Some(line);
+            let start = printed.text.len();
+            self.unit(unit, place, printed, gathered);
+            if !unit.is_plain {
+                unit.line = Some(printed.text.split_off(start));
             }
         }
         if scope.ty.is_some() && units.iter().all(|unit| unit.is_plain) {
@@ -236,8 +242,7 @@ impl<'d> Documents<'d, '_> {
     /// Whether a type of the subgraph has the unit's field so that what is below can be printed in the same way.
     fn has_alike(&self, ty: TypeId, subgraph: SubgraphId, unit: &Unit<'_>) -> bool {
         let Some(call) = self.selections.call(unit.slot_draft.signature) else { return false };
-        let field = self.options.supergraph.field_of(ty, &call.name);
-        let Some(at) = field.and_then(|field| self.options.supergraph.field(field).at(subgraph)) else { return false };
+        let Some(at) = self.options.field_of(ty, call.name_id).and_then(|field| field.at(subgraph)) else { return false };
         match unit.pick.below {
             None => true,
             Some(below) => self.draft.visits.get(below).and_then(|visit| visit.ty) == Some(at.ty.named),
@@ -255,14 +260,18 @@ impl<'d> Documents<'d, '_> {
         });
         for ((slot, _), pick) in &visit.picks {
             let Some(slot_draft) = layout.slots.get(*slot) else { continue };
-            let key = slot_draft.key.clone();
-            let types: Vec<TypeId> =
-                pick.types.iter().copied().filter(|id| scope.types.is_empty() || scope.types.contains(*id)).collect();
+            let key = Cow::Borrowed(slot_draft.key.as_str());
+            let is_here = |id: &TypeId| scope.types.is_empty() || scope.types.contains(*id);
+            let types = if pick.types.iter().all(is_here) {
+                Cow::Borrowed(pick.types.as_slice())
+            } else {
+                pick.types.iter().copied().filter(is_here).collect()
+            };
             if types.is_empty() {
                 continue;
             }
             let mut unit = Unit { slot: *slot, slot_draft, pick, types, key, is_plain: is_single, is_alone: true, line: None };
-            let covers = scope.ty.is_some() && unit.types == scope.types.as_slice();
+            let covers = scope.ty.is_some() && *unit.types == *scope.types.as_slice();
             if is_single || (covers && scope.ty.is_some_and(|ty| self.has_alike(ty, subgraph, &unit))) {
                 unit.is_plain = true;
                 units.push(unit);
@@ -270,7 +279,7 @@ impl<'d> Documents<'d, '_> {
             }
             // Objects with another type of the field, or with other arguments from contexts, have the field apart.
             let mut split: Vec<(Form<'_>, Vec<TypeId>)> = Vec::new();
-            for id in &unit.types {
+            for id in unit.types.iter() {
                 let how = (self.type_in(*id, subgraph, slot_draft), self.read_from_contexts(visit, subgraph, *id, slot_draft));
                 match split.iter_mut().find(|(known, _)| *known == how) {
                     Some((_, types)) => types.push(*id),
@@ -278,7 +287,7 @@ impl<'d> Documents<'d, '_> {
                 }
             }
             for (_, types) in split {
-                let key = unit.key.clone();
+                let (types, key) = (types.into(), unit.key.clone());
                 units.push(Unit { slot: *slot, slot_draft, pick, types, key, is_plain: false, is_alone: true, line: None });
             }
         }
@@ -288,56 +297,61 @@ impl<'d> Documents<'d, '_> {
     /// The type of a slot's field on an object type in a subgraph.
     pub fn type_in(&self, object: TypeId, subgraph: SubgraphId, slot: &SlotDraft) -> Option<TypeRef> {
         let call = self.selections.call(slot.signature)?;
-        self.options.field(object, subgraph, &call.name).map(|at| at.ty)
+        self.options.field(object, subgraph, call.name_id).map(|at| at.ty)
     }
 
     /// Prints one field with what is below it, and notes how it is read.
-    fn unit(
-        &mut self,
-        unit: &Unit<'d>,
-        place: Place<'d>,
-        fields: &mut IndexSet<ReadField, FxBuildHasher>,
-        gathered: &mut Gathered,
-    ) -> String {
-        let Some(call) = self.selections.call(unit.slot_draft.signature) else { return String::new() };
-        let (line, contexts) = self.call(unit, call, (place.visit, place.subgraph));
+    fn unit(&mut self, unit: &Unit<'d>, place: Place<'d>, printed: &mut Printed<'d>, gathered: &mut Gathered<'d>) {
+        let Some(call) = self.selections.call(unit.slot_draft.signature) else { return };
+        let guard = self.guard(unit, place);
+        if guard == ALWAYS {
+            printed.text.push(' ');
+        }
+        let start = printed.text.len();
+        let contexts = self.call(unit, call, (place.visit, place.subgraph), &mut printed.text);
+        let end = printed.text.len();
         gathered.contexts.extend(contexts.iter().map(|(_, id)| *id));
         gathered.variables.extend(call.variables.iter().cloned());
         gathered.path.push(unit.key.clone());
         let below = unit.pick.below.and_then(|below| self.draft.visits.get(below));
-        let (body, value) = match below.and_then(|below| self.selection_set(below, place.subgraph, gathered)) {
-            None => (String::new(), ReadValue::Leaf),
-            Some((body, read)) => (body, ReadValue::Object(read)),
-        };
-        if unit.key != unit.slot_draft.key {
+        let read = below.and_then(|below| self.selection_set(below, place.subgraph, &mut printed.text, gathered));
+        if *unit.key != unit.slot_draft.key {
             self.rename(unit, place.visit.layout, gathered);
         }
         gathered.path.pop();
-        let read = ReadField {
-            key: unit.key.as_str().into(),
+        printed.fields.insert(ReadField {
+            key: (&*unit.key).into(),
             slot: SlotId::new(unit.slot),
-            types: (!unit.is_alone).then(|| TypeSet::new(unit.types.clone())),
+            types: (!unit.is_alone).then(|| TypeSet::new(unit.types.to_vec())),
             lists: unit.slot_draft.wrap.lists,
-            value,
-        };
-        fields.insert(read);
+            value: read.map_or(ReadValue::Leaf, ReadValue::Object),
+        });
+        if guard != ALWAYS {
+            let body = printed.text.split_off(end);
+            let line = printed.text.split_off(start);
+            printed.text.push_str(&self.guarded(&line, &body, guard, gathered));
+        }
+    }
+
+    /// The condition that a field is printed with.
+    fn guard(&self, unit: &Unit<'d>, place: Place<'d>) -> Guard {
         let layout_guard = self.draft.layouts.get(place.visit.layout).map_or(ALWAYS, |layout| layout.guard);
         let wanted = unit.pick.guard.unwrap_or(ALWAYS);
         let is_known = place.visit.ty.is_none() && layout_guard == ALWAYS && wanted == place.known;
-        let guard = if unit.pick.internal || is_known { ALWAYS } else { wanted };
-        self.guarded(&line, &body, guard, gathered)
+        if unit.pick.internal || is_known { ALWAYS } else { wanted }
     }
 
     /// Notes an internal alias. Beside a field for other types, which an interface object gives to all, it counts for its own only.
-    fn rename(&self, unit: &Unit<'d>, layout: usize, gathered: &mut Gathered) {
+    fn rename(&self, unit: &Unit<'d>, layout: usize, gathered: &mut Gathered<'d>) {
         let to = unit.slot_draft.key.clone();
+        let path: Vec<String> = gathered.path.iter().map(Cow::to_string).collect();
         let types = self.draft.layouts.get(layout).map_or(0, |layout| layout.types.len());
         if !unit.is_plain || unit.types.len() == types {
-            gathered.renames.push(Rename { path: gathered.path.clone(), to, is_value: false });
+            gathered.renames.push(Rename { path, to, is_value: false });
             return;
         }
-        for id in &unit.types {
-            let mut path = gathered.path.clone();
+        for id in unit.types.iter() {
+            let mut path = path.clone();
             path.insert(path.len().saturating_sub(1), format!("... on {}", self.options.supergraph.get_type(*id).name));
             gathered.renames.push(Rename { path, to: to.clone(), is_value: false });
         }
@@ -345,10 +359,7 @@ impl<'d> Documents<'d, '_> {
 
     /// A field under its condition. Alternatives are repeated for leaves; for objects that would repeat what is below, so
     /// they are asked for always and not written to the client.
-    fn guarded(&self, line: &str, body: &str, guard: Guard, gathered: &mut Gathered) -> String {
-        if guard == ALWAYS {
-            return [" ", line, body].concat();
-        }
+    fn guarded(&self, line: &str, body: &str, guard: Guard, gathered: &mut Gathered<'d>) -> String {
         let condition = self.selections.guards.get(guard);
         if condition.any.len() > 1 && (condition.any.len() > 8 || !body.is_empty()) {
             return format!(" {line}{body}");
@@ -376,48 +387,51 @@ impl<'d> Documents<'d, '_> {
         text
     }
 
-    /// The selection set below a field, and how it is read.
+    /// Prints the selection set below a field; how it is read.
     fn selection_set(
         &mut self,
         visit: &'d VisitDraft,
         subgraph: SubgraphId,
-        gathered: &mut Gathered,
-    ) -> Option<(String, ReadId)> {
+        text: &mut String,
+        gathered: &mut Gathered<'d>,
+    ) -> Option<ReadId> {
         let ty = visit.ty?;
         let types = self.options.possible(ty, subgraph).clone();
         let is_interface_object = self.options.is_interface_object(ty, subgraph);
         let is_abstract = self.options.supergraph.get_type(ty).is_abstract() && !is_interface_object;
-        let mut printed = Printed { text: String::from(" {"), ..Printed::default() };
+        let mut printed = Printed { text: std::mem::take(text), ..Printed::default() };
+        printed.text.push_str(" {");
+        let start = printed.text.len();
         let typename = visit.typename || is_abstract;
         if typename {
             printed.text.push_str(" __typename");
         }
         let scope = Scope { ty: Some(ty), types };
         self.fields(Place { visit, subgraph, known: ALWAYS }, &scope, &mut printed, gathered);
-        if printed.text == " {" {
+        if printed.text.len() == start {
             printed.text.push_str(" __typename");
         }
         printed.text.push_str(" }");
         let object_type = if is_abstract || is_interface_object { None } else { Some(ty) };
         let possible = self.draft.layouts.get(visit.layout).map_or(&[][..], |layout| layout.types.as_slice());
         if let (true, [only]) = (is_interface_object, possible) {
-            let mut path = gathered.path.clone();
-            path.push("__typename".to_owned());
+            let path = gathered.path.iter().map(Cow::to_string).chain(["__typename".to_owned()]).collect();
             let to = self.options.supergraph.get_type(*only).name.to_string();
             gathered.renames.push(Rename { path, to, is_value: true });
         }
         let typename = typename.then(|| "__typename".into());
         let read =
             Read { layout: LayoutId::new(visit.layout), typename, object_type, fields: printed.fields.into_iter().collect() };
-        Some((printed.text, self.reads.push(read)))
+        *text = printed.text;
+        Some(self.reads.push(read))
     }
 }
 
 /// Notes which units have a response key for themselves.
 fn find_alone(units: &mut [Unit<'_>]) {
     let mut counts: FxHashMap<&str, usize> = FxHashMap::default();
-    units.iter().for_each(|unit| *counts.entry(&unit.key).or_default() += 1);
-    let alone: Vec<bool> = units.iter().map(|unit| counts.get(unit.key.as_str()) == Some(&1)).collect();
+    units.iter().for_each(|unit| *counts.entry(&*unit.key).or_default() += 1);
+    let alone: Vec<bool> = units.iter().map(|unit| counts.get(&*unit.key) == Some(&1)).collect();
     units.iter_mut().zip(alone).for_each(|(unit, is_alone)| unit.is_alone = is_alone);
 }
 

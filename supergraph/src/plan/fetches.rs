@@ -10,12 +10,13 @@ use super::condition::{ALWAYS, Guard};
 use super::contexts::UseId;
 use super::defer::{PRIMARY, Parts};
 use super::options::Naming;
-use super::selections::{SetId, Signature};
+use super::selections::{SelectedField, SetId, Signature};
 use super::shape::{TypeSet, Wrap};
 use crate::ids::{SubgraphId, TypeId};
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// A plan under construction.
@@ -177,50 +178,67 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
             {
                 slot.below = Some(layout);
             }
-            let selection = self.chooser.selections.set(set).clone();
-            let types = self.chooser.selections.types(selection.types).clone();
+            let selections = &*self.chooser.selections;
+            let selection = selections.set(set);
+            let types = selections.types(selection.types).clone();
             let blurs = self.chooser.options.blurs(&types);
-            let (set, slots, visits) = (Some(set), Vec::new(), Vec::new());
-            self.draft.layouts.push(LayoutDraft { set, parent, types, slots, guard, blurs, visits });
-            let mut below = Vec::new();
-            for (index, field) in selection.fields.iter().enumerate() {
-                let slot = self.push_slot(layout, field, field.key.to_string(), Some(index));
-                if let Some(set) = field.below {
-                    let guard = self.chooser.selections.guards.and_weak(guard, field.guard);
-                    below.push((set, Some((layout, slot)), guard));
-                }
+            let slot = |(index, field): (usize, &SelectedField)| SlotDraft {
+                key: field.key.to_string(),
+                signature: field.signature,
+                types: selections.types(field.types).clone(),
+                below: None,
+                wrap: field.wrap,
+                client: Some(index),
+            };
+            let slots = selection.fields.iter().enumerate().map(slot).collect();
+            let below: Vec<(usize, SetId, Guard)> = selection
+                .fields
+                .iter()
+                .enumerate()
+                .filter_map(|(index, field)| Some((index, field.below?, field.guard)))
+                .collect();
+            self.draft.layouts.push(LayoutDraft { set: Some(set), parent, types, slots, guard, blurs, visits: Vec::new() });
+            let first = open.len();
+            for (slot, set, own) in below {
+                let guard = self.chooser.selections.guards.and_weak(guard, own);
+                open.push((set, Some((layout, slot)), guard));
             }
-            open.extend(below.into_iter().rev());
+            open.get_mut(first..).unwrap_or_default().reverse();
         }
     }
 
     /// Lays out the solution of a root, or of a part of it. Returns the fetches that it uses.
-    pub fn place_root(&mut self, solution: &Rc<Solution>) -> BTreeSet<usize> {
+    pub fn place_root(&mut self, solution: &Rc<Solution>, set: SetId) -> BTreeSet<usize> {
         self.draft.solutions.push(solution.clone());
-        self.place(solution, 0, &[])
+        let mut used = Vec::new();
+        self.place((solution, set), 0, &[], &mut used);
+        used.into_iter().collect()
     }
 
-    /// Lays out `solution` for the objects of `layout`, which are reached in these visits (by door; `None` if not used). Returns the
-    /// fetches that it uses.
-    fn place(&mut self, solution: &Solution, layout: usize, doors: &[Option<usize>]) -> BTreeSet<usize> {
+    /// Lays out the solution of a selection set for the objects of `layout`, which are reached in these visits (by door; `None` if not
+    /// used). Adds the fetches that it uses.
+    fn place(&mut self, (solution, set): (&Solution, SetId), layout: usize, doors: &[Option<usize>], used: &mut Vec<usize>) {
+        let start = used.len();
         let mut visits: Vec<Option<usize>> = doors.to_vec();
         for visit in solution.visits.iter().skip(doors.len()) {
             let made = visit.used.then(|| self.entity_visit(solution, layout, visit));
             visits.push(made);
         }
-        let mut suppliers: Vec<BTreeSet<usize>> = Vec::with_capacity(solution.steps.len());
+        // Where what each step uses stands among what is used.
+        let mut suppliers: Vec<Range<usize>> = Vec::with_capacity(solution.steps.len());
         for (index, step) in solution.steps.iter().enumerate() {
-            let used = self.step(solution, step, layout, &visits);
+            let before = used.len();
+            self.step((solution, set, layout), step, &visits, used);
+            suppliers.push(before..used.len());
             // Selection sets below are laid out by later steps.
             for (id, _) in solution.contexts.iter().filter(|(_, inputs)| inputs.contains(&index)) {
-                self.supplied.entry(*id).or_default().extend(&used);
+                self.supplied.entry(*id).or_default().extend(used.get(before..).unwrap_or_default());
             }
-            suppliers.push(used);
         }
         for (visit, made) in solution.visits.iter().zip(&visits).skip(doors.len()) {
             let Some(fetch) = made.and_then(|made| self.draft.visits.get(made)).map(|visit| visit.fetch) else { continue };
             for arrival in &visit.arrivals {
-                let inputs = arrival.inputs.iter().filter_map(|step| suppliers.get(*step)).flatten().copied();
+                let inputs = arrival.inputs.iter().filter_map(|step| used.get(suppliers.get(*step)?.clone())).flatten().copied();
                 // A root below another type is entered without a key, but only where it is.
                 let from = if arrival.naming == Naming::Root { self.first_fetch(doors) } else { None };
                 let after: Vec<usize> =
@@ -230,9 +248,12 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
                 }
             }
         }
-        let mut all: BTreeSet<usize> = suppliers.into_iter().flatten().collect();
-        all.extend(visits.iter().flatten().filter_map(|visit| self.draft.visits.get(*visit)).map(|visit| visit.fetch));
-        all
+        used.extend(visits.iter().flatten().filter_map(|visit| self.draft.visits.get(*visit)).map(|visit| visit.fetch));
+        // Each once, so that what is used above does not grow with what is below.
+        let mut own = used.split_off(start);
+        own.sort_unstable();
+        own.dedup();
+        used.append(&mut own);
     }
 
     /// The earliest fetch of these visits.
@@ -241,33 +262,39 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
         fetches.min_by_key(|fetch| self.draft.fetches.get(*fetch).map(|fetch| fetch.stage))
     }
 
-    /// Takes one step; returns the fetches that it uses.
-    fn step(&mut self, solution: &Solution, step: &Step, layout: usize, visits: &[Option<usize>]) -> BTreeSet<usize> {
+    /// Takes one step for the objects of a layout; adds the fetches that it uses.
+    fn step(
+        &mut self,
+        (solution, own, layout): (&Solution, SetId, usize),
+        step: &Step,
+        visits: &[Option<usize>],
+        used: &mut Vec<usize>,
+    ) {
         let made = |index: &usize| visits.get(*index).copied().flatten();
+        // It may have been solved for another selection set that is the same.
+        let actual = |set: SetId| if solution.set == Some(set) { own } else { set };
         match step {
             Step::Typename { visit, .. } => {
-                let Some(visit) = made(visit).and_then(|visit| self.draft.visits.get_mut(visit)) else {
-                    return BTreeSet::new();
-                };
-                visit.typename = true;
-                BTreeSet::from([visit.fetch])
+                if let Some(visit) = made(visit).and_then(|visit| self.draft.visits.get_mut(visit)) {
+                    visit.typename = true;
+                    used.push(visit.fetch);
+                }
             }
             Step::Leaf { class, set, field, visit } => {
                 let types = Chooser::types_of(&solution.classes, std::iter::once(*class));
-                let Some(visit) = made(visit) else { return BTreeSet::new() };
-                for (slot, types) in self.slots_for(layout, &types, *set, *field) {
-                    self.pick(visit, slot, &types, (*set, *field), None);
+                let (Some(visit), set) = (made(visit), actual(*set)) else { return };
+                for (slot, types) in self.slots_for(layout, types, set, *field) {
+                    self.pick(visit, slot, &types, (set, *field), None);
                 }
-                self.draft.visits.get(visit).map(|visit| visit.fetch).into_iter().collect()
+                used.extend(self.draft.visits.get(visit).map(|visit| visit.fetch));
             }
             Step::Object { classes, set, field, doors, solution: below } => {
                 let types = Chooser::types_of(&solution.classes, classes.iter().copied());
                 let parents: Vec<Option<usize>> = doors.iter().map(made).collect();
-                let mut all = BTreeSet::new();
-                for (slot, types) in self.slots_for(layout, &types, *set, *field) {
-                    all.extend(self.object(layout, (slot, types), (*set, *field), &parents, below));
+                let from = (actual(*set), *field);
+                for slot in self.slots_for(layout, types, from.0, *field) {
+                    self.object((layout, slot), from, &parents, below, used);
                 }
-                all
             }
         }
     }
@@ -275,13 +302,14 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
     /// Selects an object field in the doors that its solution uses and lays out what is below.
     fn object(
         &mut self,
-        layout: usize,
-        (slot, types): (usize, TypeSet),
+        (layout, (slot, types)): (usize, (usize, TypeSet)),
         from: (SetId, usize),
         parents: &[Option<usize>],
         below: &Solution,
-    ) -> BTreeSet<usize> {
-        let Some(child) = self.layout_below(layout, slot, from.0, from.1) else { return BTreeSet::new() };
+        used: &mut Vec<usize>,
+    ) {
+        let Some(child) = self.layout_below(layout, slot, from.0, from.1) else { return };
+        let Some(set) = self.chooser.selections.field(from.0, from.1).and_then(|field| field.below) else { return };
         let mut entered = vec![None; parents.len()];
         for index in below.selected_doors(parents.len()) {
             let ty = below.visits.get(index).and_then(|visit| visit.door);
@@ -292,7 +320,7 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
                 *place = Some(visit);
             }
         }
-        self.place(below, child, &entered)
+        self.place((below, set), child, &entered, used);
     }
 
     /// Selects a slot in a visit.
@@ -331,7 +359,7 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
         let call = signature.and_then(|signature| self.chooser.selections.call(signature));
         let (Some(set), Some(call), Some(fetch)) = (layout.set, call, self.draft.fetches.get_mut(visit.fetch)) else { return };
         for object in types.iter() {
-            for (_, id) in contexts.arguments(set, object, fetch.subgraph, &call.name) {
+            for (_, id) in contexts.arguments(set, object, fetch.subgraph, call.name_id) {
                 fetch.contexts.insert(*id);
                 let suppliers = self.supplied.get(id).into_iter().flatten().copied();
                 fetch.after.extend(suppliers.filter(|other| *other != visit.fetch));

@@ -11,12 +11,13 @@ use super::selections::Signature;
 use super::shape::Wrap;
 use crate::ids::{SubgraphId, TypeId};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::borrow::Cow;
 
 /// What stands in one selection set, by response key.
 #[derive(Default)]
 pub(super) struct Standing<'d> {
     /// Fields by response key; those of a key are fitted into its tree when a second one comes.
-    keys: FxHashMap<String, Key<'d>>,
+    keys: FxHashMap<Cow<'d, str>, Key<'d>>,
     /// The highest number of an alias so far, by the key that it replaces.
     numbers: FxHashMap<&'d str, usize>,
     below: FxHashMap<(usize, &'d str), usize>,
@@ -50,7 +51,7 @@ struct Shape {
 struct Member<'d> {
     slot: &'d SlotDraft,
     below: Option<usize>,
-    types: Vec<TypeId>,
+    types: Cow<'d, [TypeId]>,
     together: bool,
 }
 
@@ -68,14 +69,14 @@ impl<'d> Documents<'d, '_> {
         let mut names: Option<FxHashSet<&str>> = None;
         for unit in units {
             let member = Member { slot: unit.slot_draft, below: unit.pick.below, types: unit.types.clone(), together };
-            if self.stand(standing, &unit.key, &member, subgraph) {
+            if self.stand(standing, unit.key.clone(), &member, subgraph) {
                 continue;
             }
             let names = names.get_or_insert_with(|| slots.iter().map(|slot| slot.key.as_str()).collect());
             let mut number = standing.numbers.get(member.slot.key.as_str()).copied().unwrap_or(1);
             loop {
-                unit.key = format!("_{}_{number}", member.slot.key);
-                if !names.contains(unit.key.as_str()) && self.stand(standing, &unit.key, &member, subgraph) {
+                unit.key = format!("_{}_{number}", member.slot.key).into();
+                if !names.contains(&*unit.key) && self.stand(standing, unit.key.clone(), &member, subgraph) {
                     break;
                 }
                 number += 1;
@@ -85,10 +86,10 @@ impl<'d> Documents<'d, '_> {
     }
 
     /// Puts a field under a response key; whether it fits what is there.
-    fn stand(&self, standing: &mut Standing<'d>, key: &str, member: &Member<'d>, subgraph: SubgraphId) -> bool {
-        let Some(known) = standing.keys.get_mut(key) else {
+    fn stand(&self, standing: &mut Standing<'d>, key: Cow<'d, str>, member: &Member<'d>, subgraph: SubgraphId) -> bool {
+        let Some(known) = standing.keys.get_mut(&*key) else {
             let node = standing.push();
-            standing.keys.insert(key.to_owned(), Key { node, first: Some(member.clone()) });
+            standing.keys.insert(key, Key { node, first: Some(member.clone()) });
             return true;
         };
         let (node, first) = (known.node, known.first.take());
@@ -104,7 +105,7 @@ impl<'d> Documents<'d, '_> {
 
     /// Whether nothing of a field and of what is below it has another shape than what is there.
     fn fits(&self, standing: &Standing<'d>, member: &Member<'d>, node: usize, subgraph: SubgraphId) -> bool {
-        let mut open = vec![(member.slot, member.below, member.types.as_slice(), node)];
+        let mut open = vec![(member.slot, member.below, &*member.types, node)];
         while let Some((slot, below, types, number)) = open.pop() {
             let Some(node) = standing.nodes.get(number) else { continue };
             let shapes = self.shapes(slot, below.is_some(), types, subgraph);
@@ -123,7 +124,7 @@ impl<'d> Documents<'d, '_> {
 
     /// Adds a field and what is below it.
     fn fit(&self, standing: &mut Standing<'d>, member: &Member<'d>, node: usize, subgraph: SubgraphId) {
-        let mut open = vec![(member.slot, member.below, member.types.as_slice(), node)];
+        let mut open = vec![(member.slot, member.below, &*member.types, node)];
         while let Some((slot, below, types, number)) = open.pop() {
             let shapes = self.shapes(slot, below.is_some(), types, subgraph);
             if let Some(node) = standing.nodes.get_mut(number) {

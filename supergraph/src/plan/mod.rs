@@ -22,6 +22,7 @@ mod fetches;
 mod introspect;
 mod json;
 mod merging;
+mod names;
 pub mod operation;
 mod options;
 pub mod order;
@@ -174,7 +175,7 @@ fn run<T>(
     finish: impl FnOnce(&Ready<'_, '_>, Assembled) -> T,
 ) -> Result<T, PlanError> {
     let root = supergraph.root(operation.kind).ok_or(PlanError::NoRoot)?;
-    let mut selections = Selections::new(supergraph, operation.lists.clone(), options);
+    let mut selections = Selections::new((supergraph, tables), operation.lists.clone(), options);
     let options = Options { supergraph, tables, labels: &options.labels };
     let set = selections.collect_root(root, operation.root)?;
     ambiguity::mark(&mut selections, options);
@@ -188,7 +189,7 @@ fn run<T>(
         defer::place(&mut drafter, set)?;
     } else {
         let solution = drafter.chooser.solve_root(set)?;
-        drafter.place_root(&solution);
+        drafter.place_root(&solution, set);
     }
     let (mut draft, parts) = (drafter.draft, drafter.deferred);
     selections.spend(0)?;

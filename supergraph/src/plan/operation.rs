@@ -42,7 +42,7 @@ pub struct Operation {
     /// What it asks of whoever runs it, each requirement once.
     pub requirements: Vec<RequirementId>,
     /// Its selections and those of the fragments that it reaches.
-    pub(super) lists: Lists,
+    pub(super) lists: Arc<Lists>,
     /// The list of the operation itself.
     pub(super) root: ListId,
     /// Fragments that may be deferred, where `@defer` is kept.
@@ -76,7 +76,9 @@ pub(super) struct ListId(u32);
 /// Selections by list.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lists {
-    lists: Vec<Vec<Raw>>,
+    /// Those of an operation, below those that are added while it is planned.
+    base: Option<Arc<Lists>>,
+    own: Vec<Vec<Raw>>,
 }
 
 /// One selection.
@@ -157,7 +159,7 @@ impl Operation {
             name: operation.name.as_ref().map(|name| name.as_str().into()),
             variables: operation.variables.iter().map(|variable| Variable::new(variable)).collect(),
             requirements: lowering.requirements,
-            lists: lowering.lists,
+            lists: Arc::new(lowering.lists),
             root,
             defers: lowering.defers.unwrap_or_default(),
         })
@@ -177,7 +179,14 @@ impl Variable {
 impl Lists {
     /// The selections of a list.
     pub fn get(&self, id: ListId) -> &[Raw] {
-        self.lists.get(id.0 as usize).map_or(&[], Vec::as_slice)
+        let base = self.base.as_ref().map_or(&[][..], |base| &base.own);
+        let index = id.0 as usize;
+        base.get(index).or_else(|| self.own.get(index.checked_sub(base.len())?)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The lists of an operation, to which more are added.
+    pub fn over(base: Arc<Self>) -> Self {
+        Self { base: Some(base), own: Vec::new() }
     }
 
     /// A copy of a field set as a list; its depth is bounded where supergraphs are read.
@@ -202,8 +211,9 @@ impl Lists {
     }
 
     fn push(&mut self, list: Vec<Raw>) -> ListId {
-        self.lists.push(list);
-        ListId(u32::try_from(self.lists.len() - 1).unwrap_or(u32::MAX))
+        self.own.push(list);
+        let below = self.base.as_ref().map_or(0, |base| base.own.len());
+        ListId(u32::try_from(below + self.own.len() - 1).unwrap_or(u32::MAX))
     }
 }
 

@@ -5,12 +5,12 @@
 //! Relies on `model`; relied on by `choose` and `fetches`. What depends on the schema alone is computed once per supergraph
 //! ([`Tables`]).
 
-use crate::ids::{Id, IdVec, LabelId, SubgraphId, TypeId};
+use crate::ids::{Id, IdVec, LabelId, NameId, SubgraphId, TypeId};
 use crate::model::field_set::{FieldSet, Selection};
 use crate::model::subgraph_schema::subgraph_schema;
-use crate::model::{FieldAt, Key, Supergraph, TypeKind};
+use crate::model::{Field, FieldAt, Key, Supergraph, TypeKind};
+use crate::plan::names::{Names, Row};
 use crate::plan::shape::TypeSet;
-use apollo_compiler::Name;
 use apollo_compiler::Schema;
 use apollo_compiler::validation::Valid;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -24,6 +24,8 @@ pub struct Tables {
     alike: Vec<u32>,
     /// Subgraphs' schemas, each made when it is first asked for.
     schemas: IdVec<SubgraphId, OnceLock<Valid<Schema>>>,
+    /// Fields by the numbers of their names.
+    pub(super) names: Names,
 }
 
 impl Tables {
@@ -39,7 +41,7 @@ impl Tables {
         supergraph.subgraphs.iter().for_each(|_| {
             schemas.push(OnceLock::new());
         });
-        Self { alike, schemas }
+        Self { alike, schemas, names: Names::new(supergraph) }
     }
 
     /// The schema of a subgraph, for the check of fetch documents.
@@ -168,8 +170,8 @@ impl<'a> Options<'a> {
     }
 
     /// Whether some subgraph that defines this interface as an object type has the field there.
-    pub fn has_as_interface_object(&self, id: TypeId, name: &str) -> bool {
-        let field = self.supergraph.field_of(id, name).map(|field| self.supergraph.field(field));
+    pub fn has_as_interface_object(&self, id: TypeId, name: NameId) -> bool {
+        let field = self.row(id, name).own.map(|field| self.supergraph.field(field));
         field.is_some_and(|field| self.supergraph.get_type(id).interface_object_in.iter().any(|at| field.at(at).is_some()))
     }
 
@@ -182,25 +184,57 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// Field `name` of a type, as all subgraphs together have it.
+    fn row(&self, ty: TypeId, name: NameId) -> &'a Row {
+        self.tables.names.row(ty, name)
+    }
+
+    /// The field `name` of an object or interface type.
+    pub fn field_of(&self, ty: TypeId, name: NameId) -> Option<&'a Field> {
+        self.row(ty, name).own.map(|field| self.supergraph.field(field))
+    }
+
     /// Field `name` of `object` as `subgraph` has it, if the labels leave it there.
-    pub fn field(&self, object: TypeId, subgraph: SubgraphId, name: &str) -> Option<&'a FieldAt> {
-        let field = self.supergraph.field_of(self.known_as(object, subgraph)?, name)?;
-        let at = self.supergraph.field(field).at(subgraph)?;
+    pub fn field(&self, object: TypeId, subgraph: SubgraphId, name: NameId) -> Option<&'a FieldAt> {
+        let at = self.row(object, name).at(self.supergraph, subgraph)?;
         at.label.is_none_or(|(label, active)| self.labels.contains(&label) == active).then_some(at)
     }
 
     /// The same, if the subgraph resolves it without being provided by a parent.
-    pub fn resolved(&self, object: TypeId, subgraph: SubgraphId, name: &str) -> Option<&'a FieldAt> {
+    pub fn resolved(&self, object: TypeId, subgraph: SubgraphId, name: NameId) -> Option<&'a FieldAt> {
         self.field(object, subgraph, name).filter(|at| !at.external && !at.overridden)
     }
 
-    /// The same, if it needs nothing in the representation.
-    pub fn plain(&self, object: TypeId, subgraph: SubgraphId, name: &str) -> Option<&'a FieldAt> {
-        self.resolved(object, subgraph, name).filter(|at| at.requires.is_none() && at.context_arguments.is_empty())
+    /// Whether `subgraph` resolves field `name` of `object` without anything in the representation.
+    pub fn is_plain(&self, object: TypeId, subgraph: SubgraphId, name: NameId) -> bool {
+        let row = self.row(object, name);
+        row.plain.contains(subgraph) && (!row.is_labelled || self.field(object, subgraph, name).is_some())
+    }
+
+    /// Subgraphs that resolve field `name` of `object` without anything in the representation.
+    pub fn plain_in(self, object: TypeId, name: NameId) -> impl Iterator<Item = SubgraphId> + use<'a> {
+        let row = self.row(object, name);
+        row.plain.iter().filter(move |subgraph| !row.is_labelled || self.field(object, *subgraph, name).is_some())
+    }
+
+    /// Subgraphs that resolve field `name` of `object` only with something in the representation.
+    pub fn demanding_in(self, object: TypeId, name: NameId) -> impl Iterator<Item = SubgraphId> + use<'a> {
+        let row = self.row(object, name);
+        row.demanding.iter().filter(move |subgraph| !row.is_labelled || self.field(object, *subgraph, name).is_some())
+    }
+
+    /// Subgraphs that resolve field `name` of `object`, in order.
+    pub fn resolved_in(self, object: TypeId, name: NameId) -> Vec<SubgraphId> {
+        let mut all: Vec<SubgraphId> = self.plain_in(object, name).chain(self.demanding_in(object, name)).collect();
+        all.sort_unstable();
+        all
     }
 
     /// What the field requires in this subgraph.
-    pub fn requirement(&self, object: TypeId, subgraph: SubgraphId, name: &str) -> Option<&'a Arc<FieldSet>> {
+    pub fn requirement(&self, object: TypeId, subgraph: SubgraphId, name: NameId) -> Option<&'a Arc<FieldSet>> {
+        if !self.row(object, name).demanding.contains(subgraph) {
+            return None;
+        }
         self.resolved(object, subgraph, name)?.requires.as_ref()
     }
 
@@ -230,20 +264,22 @@ impl<'a> Options<'a> {
 /// What a set of provided field sets says about field `name` of `object`: `None` if it is not provided, else what is provided
 /// below it.
 pub(super) fn provided<'a>(
-    supergraph: &Supergraph,
+    options: Options<'_>,
     sets: &[&'a FieldSet],
     object: TypeId,
-    name: &str,
+    name: NameId,
 ) -> Option<Vec<&'a FieldSet>> {
     let mut found: Option<Vec<&'a FieldSet>> = None;
     let mut add = |below: &'a FieldSet| found.get_or_insert_default().extend((!below.selections.is_empty()).then_some(below));
-    let is_wanted = |field| supergraph.field(field).name == name;
+    let is_wanted = |field| options.tables.names.of(field) == name;
     let mut open: Vec<&'a FieldSet> = sets.to_vec();
     while let Some(set) = open.pop() {
         for selection in &set.selections {
             match selection {
                 Selection::Field { field, below, .. } if is_wanted(*field) => add(below),
-                Selection::Fragment { on, below } if supergraph.get_type(*on).possible.contains(object) => open.push(below),
+                Selection::Fragment { on, below } if options.supergraph.get_type(*on).possible.contains(object) => {
+                    open.push(below)
+                }
                 _ => {}
             }
         }
@@ -252,12 +288,12 @@ pub(super) fn provided<'a>(
 }
 
 /// Names of the fields at the top of a field set, below fragments too.
-pub(super) fn top_names(supergraph: &Supergraph, set: &FieldSet) -> Vec<Name> {
+pub(super) fn top_names(options: Options<'_>, set: &FieldSet) -> Vec<NameId> {
     let (mut names, mut open) = (Vec::new(), vec![set]);
     while let Some(set) = open.pop() {
         for selection in &set.selections {
             match selection {
-                Selection::Field { field, .. } => names.push(supergraph.field(*field).name.clone()),
+                Selection::Field { field, .. } => names.push(options.tables.names.of(*field)),
                 Selection::Fragment { below, .. } => open.push(below),
                 Selection::Typename => {}
             }

@@ -3,10 +3,9 @@
 //!
 //! Relied on by `selections`. Spec: <https://spec.graphql.org/September2025/#sec-Field-Collection>
 
-use super::selections::{Appearance, SelectedField, Selections, TypesId};
+use super::selections::{Appearances, SelectedField, Selections, TypesId};
 use crate::ids::TypeId;
 use crate::plan::shape::TypeSet;
-use apollo_compiler::Name;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
@@ -23,7 +22,7 @@ pub struct Order {
 pub(super) fn orders(
     selections: &Selections<'_>,
     types: TypesId,
-    appearances: &IndexMap<Name, Vec<Appearance>, FxBuildHasher>,
+    appearances: &Appearances<'_>,
     fields: &[SelectedField],
 ) -> Vec<Order> {
     if appearances.values().flatten().all(|appearance| appearance.types == types) {
@@ -33,7 +32,7 @@ pub(super) fn orders(
     for object in selections.types(types).iter() {
         let applies = |types: TypesId| selections.types(types).contains(object);
         let place = |field: &SelectedField| {
-            let list = appearances.get(&field.key).map_or(&[][..], Vec::as_slice);
+            let list = appearances.get(&&field.key).map_or(&[][..], Vec::as_slice);
             list.iter().filter(|appearance| applies(appearance.types)).map(|appearance| appearance.place).min()
         };
         let own = fields.iter().enumerate().filter(|(_, field)| applies(field.types));

@@ -11,10 +11,11 @@
 use super::condition::{ALWAYS, Guard, Guards};
 use super::defer::MARK;
 use super::denied::{self, Denied};
+use super::names::Names;
 use super::operation::{ListId, Lists, MAX_DEPTH, Raw, RawField};
 use super::order::{self, Order};
-use super::{PlanError, PlanOptions, Test};
-use crate::ids::{RequirementId, TypeId};
+use super::{PlanError, PlanOptions, Tables, Test};
+use crate::ids::{NameId, RequirementId, TypeId};
 use crate::model::Supergraph;
 use crate::model::field_set::FieldSet;
 use crate::plan::shape::{TypeSet, Wrap};
@@ -62,6 +63,8 @@ pub(super) struct SelectedField {
     pub key: Name,
     /// Field name.
     pub name: Name,
+    /// Its number.
+    pub name_id: NameId,
     /// Name and arguments.
     pub signature: Signature,
     /// Object types it applies to.
@@ -85,13 +88,40 @@ pub(super) struct SelectedField {
 impl SelectedField {
     /// Whether it is `__typename`.
     pub fn is_typename(&self) -> bool {
-        self.name == "__typename"
+        self.name_id == NameId::TYPENAME
+    }
+
+    /// Whether it is the same as another, whatever is selected of them.
+    pub fn is_same_but_below(&self, other: &Self) -> bool {
+        let parts = |field: &Self| (field.signature, field.types, field.guard, field.wrap, field.named, field.deferred);
+        parts(self) == parts(other)
+            && self.key == other.key
+            && self.denied.is_some() == other.denied.is_some()
+            && self.is_ambiguous == other.is_ambiguous
+    }
+
+    /// What choosing who gives it looks at.
+    pub fn wanted(&self) -> Wanted {
+        Wanted { name_id: self.name_id, signature: self.signature, below: self.below, is_ambiguous: self.is_ambiguous }
     }
 
     /// Whether a subgraph has to give it.
     pub fn is_fetched(&self) -> bool {
-        !self.name.starts_with("__") && self.denied.is_none()
+        !matches!(self.name_id, NameId::TYPENAME | NameId::UNKNOWN) && self.denied.is_none()
     }
+}
+
+/// What choosing who gives a field looks at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// Number of the field's name.
+    pub name_id: NameId,
+    /// Name and arguments.
+    pub signature: Signature,
+    /// What is selected of it.
+    pub below: Option<SetId>,
+    /// Only who knows the objects' types can give it (`ambiguity`).
+    pub is_ambiguous: bool,
 }
 
 /// Name, arguments and variables of a signature.
@@ -99,6 +129,8 @@ impl SelectedField {
 pub(super) struct Call {
     /// Field name.
     pub name: Name,
+    /// Its number.
+    pub name_id: NameId,
     /// Arguments as text.
     pub arguments: Arc<str>,
     /// Variables in the arguments.
@@ -111,6 +143,7 @@ pub(super) struct Selections<'a> {
     pub supergraph: &'a Supergraph,
     /// All conditions.
     pub guards: Guards,
+    names: &'a Names,
     lists: Lists,
     asked: &'a PlanOptions,
     sets: Vec<SelectionSet>,
@@ -132,13 +165,16 @@ struct Budget {
 type Sources = Vec<(ListId, Guard)>;
 
 /// One appearance of a field.
-pub(super) struct Appearance {
-    pub field: RawField,
+pub(super) struct Appearance<'l> {
+    pub field: &'l RawField,
     pub types: TypesId,
     pub guard: Guard,
     /// Its number among all appearances, in document order.
     pub place: usize,
 }
+
+/// Every field of a selection set with its appearances, by response key.
+pub(super) type Appearances<'l> = IndexMap<&'l Name, Vec<Appearance<'l>>, FxBuildHasher>;
 
 /// A selection set that is still to be collected.
 struct Open {
@@ -150,11 +186,12 @@ struct Open {
 
 impl<'a> Selections<'a> {
     /// An arena with the lists of an operation, for someone with these options.
-    pub fn new(supergraph: &'a Supergraph, lists: Lists, asked: &'a PlanOptions) -> Self {
+    pub fn new((supergraph, tables): (&'a Supergraph, &'a Tables), lists: Arc<Lists>, asked: &'a PlanOptions) -> Self {
         Self {
             supergraph,
             guards: Guards::default(),
-            lists,
+            names: &tables.names,
+            lists: Lists::over(lists),
             asked,
             sets: Vec::new(),
             types: IndexSet::default(),
@@ -266,7 +303,7 @@ impl<'a> Selections<'a> {
     /// Whether two selection sets name the same field with different arguments, here or below.
     pub fn differ(&self, first: SetId, second: SetId) -> bool {
         self.set(first).fields.iter().any(|a| {
-            self.set(second).fields.iter().filter(|b| b.name == a.name).any(|b| {
+            self.set(second).fields.iter().filter(|b| b.name_id == a.name_id).any(|b| {
                 a.signature != b.signature || matches!((a.below, b.below), (Some(a), Some(b)) if a != b && self.differ(a, b))
             })
         })
@@ -305,6 +342,13 @@ impl<'a> Selections<'a> {
     }
 
     fn collect(&mut self, named: TypeId, sources: Sources) -> Result<SetId, PlanError> {
+        let lists = std::mem::take(&mut self.lists);
+        let collected = self.collect_from(&lists, named, sources);
+        self.lists = lists;
+        collected
+    }
+
+    fn collect_from(&mut self, lists: &Lists, named: TypeId, sources: Sources) -> Result<SetId, PlanError> {
         let first = self.reserve(named);
         let mut open = vec![Open { id: first, named, sources, depth: 0 }];
         while let Some(next) = open.pop() {
@@ -312,7 +356,7 @@ impl<'a> Selections<'a> {
                 return Err(PlanError::TooDeep);
             }
             let types = self.set(next.id).types;
-            let appearances = self.appearances(types, &next.sources)?;
+            let appearances = self.appearances(lists, types, &next.sources)?;
             let fields = self.merge(next.named, &appearances, next.depth, &mut open)?;
             let orders = order::orders(self, types, &appearances, &fields);
             self.budget.fields += fields.len();
@@ -334,12 +378,8 @@ impl<'a> Selections<'a> {
     }
 
     /// Every field of the sources with its types and condition, in document order, by response key.
-    fn appearances(
-        &mut self,
-        types: TypesId,
-        sources: &Sources,
-    ) -> Result<IndexMap<Name, Vec<Appearance>, FxBuildHasher>, PlanError> {
-        let mut found: IndexMap<Name, Vec<Appearance>, FxBuildHasher> = IndexMap::default();
+    fn appearances<'l>(&mut self, lists: &'l Lists, types: TypesId, sources: &Sources) -> Result<Appearances<'l>, PlanError> {
+        let mut found = Appearances::default();
         let mut visited = FxHashSet::default();
         // A stack instead of recursion: fragments may be nested as deep as the client likes.
         let mut stack: Vec<(ListId, usize, TypesId, Guard)> = Vec::new();
@@ -347,7 +387,7 @@ impl<'a> Selections<'a> {
             stack.push((*list, 0, types, *guard));
         }
         while let Some((list, index, types, guard)) = stack.pop() {
-            let Some(selection) = self.lists.get(list).get(index).cloned() else { continue };
+            let Some(selection) = lists.get(list).get(index) else { continue };
             stack.push((list, index + 1, types, guard));
             self.budget.visits += 1;
             if self.budget.visits > MAX_VISITS {
@@ -358,17 +398,17 @@ impl<'a> Selections<'a> {
             }
             match selection {
                 Raw::Field(field, tests) => {
-                    if let Some(guard) = self.guards.and_tests(guard, &tests) {
+                    if let Some(guard) = self.guards.and_tests(guard, tests) {
                         let place = self.budget.visits;
-                        found.entry(field.key.clone()).or_default().push(Appearance { field, types, guard, place });
+                        found.entry(&field.key).or_default().push(Appearance { field, types, guard, place });
                     }
                 }
                 Raw::Fragment { on, tests, below } => {
                     let types = on.map_or(types, |on| self.narrow(types, on));
-                    let Some(guard) = self.guards.and_tests(guard, &tests) else { continue };
-                    let seen = visited.contains(&(below, types, ALWAYS)) || !visited.insert((below, types, guard));
+                    let Some(guard) = self.guards.and_tests(guard, tests) else { continue };
+                    let seen = visited.contains(&(*below, types, ALWAYS)) || !visited.insert((*below, types, guard));
                     if !seen && !self.types(types).is_empty() {
-                        stack.push((below, 0, types, guard));
+                        stack.push((*below, 0, types, guard));
                     }
                 }
             }
@@ -392,14 +432,14 @@ impl<'a> Selections<'a> {
     fn merge(
         &mut self,
         named: TypeId,
-        appearances: &IndexMap<Name, Vec<Appearance>, FxBuildHasher>,
+        appearances: &Appearances<'_>,
         depth: usize,
         open: &mut Vec<Open>,
     ) -> Result<Vec<SelectedField>, PlanError> {
         let mut fields = Vec::new();
         for (key, list) in appearances {
             for (types, chosen) in self.groups(list) {
-                let members: Vec<&Appearance> = chosen.iter().filter_map(|index| list.get(*index)).collect();
+                let members: Vec<&Appearance<'_>> = chosen.iter().filter_map(|index| list.get(*index)).collect();
                 if let Some(field) = self.merge_group((named, key), types, &members, open, depth) {
                     fields.push(field);
                 }
@@ -410,7 +450,7 @@ impl<'a> Selections<'a> {
 
     /// Object types by the appearances that apply to them and the field's type there. Of appearances that are alike the first
     /// stands for all, so that equal fields in fragments on several types are one field.
-    fn groups(&mut self, list: &[Appearance]) -> Vec<(TypesId, Vec<usize>)> {
+    fn groups(&mut self, list: &[Appearance<'_>]) -> Vec<(TypesId, Vec<usize>)> {
         if let Some(types) = self.only_group(list) {
             return vec![(types, vec![0])];
         }
@@ -427,26 +467,27 @@ impl<'a> Selections<'a> {
         let first_alike: Vec<usize> = list
             .iter()
             .enumerate()
-            .map(|(index, appearance)| *firsts.entry((&appearance.field, appearance.guard)).or_insert(index))
+            .map(|(index, appearance)| *firsts.entry((appearance.field, appearance.guard)).or_insert(index))
             .collect();
         for id in all {
-            let applies = |appearance: &Appearance| sets.len() == 1 || self.types(appearance.types).contains(id);
+            let applies = |appearance: &Appearance<'_>| sets.len() == 1 || self.types(appearance.types).contains(id);
             let mut applying: Vec<usize> =
                 list.iter().zip(&first_alike).filter(|(appearance, _)| applies(appearance)).map(|(_, first)| *first).collect();
             applying.sort_unstable();
             applying.dedup();
             let Some(first) = applying.first().and_then(|index| list.get(*index)) else { continue };
-            let (wrap, named) = self.type_of(id, &first.field.name);
+            let (wrap, named) = self.type_of(id, self.names.number(&first.field.name));
             groups.entry((applying, wrap, named)).or_default().push(id);
         }
         groups.into_iter().map(|((chosen, ..), types)| (self.intern(TypeSet::new(types)), chosen)).collect()
     }
 
     /// The types of a field whose appearances are all alike, if it has one type on all of them. Most fields are like that.
-    fn only_group(&self, list: &[Appearance]) -> Option<TypesId> {
+    fn only_group(&self, list: &[Appearance<'_>]) -> Option<TypesId> {
         let (first, others) = list.split_first()?;
-        let alike = |other: &Appearance| (other.types, other.guard, &other.field) == (first.types, first.guard, &first.field);
-        let mut objects = self.types(first.types).iter().map(|object| self.type_of(object, &first.field.name));
+        let alike = |other: &Appearance<'_>| (other.types, other.guard, other.field) == (first.types, first.guard, first.field);
+        let name = self.names.number(&first.field.name);
+        let mut objects = self.types(first.types).iter().map(|object| self.type_of(object, name));
         let form = objects.next()?;
         (others.iter().all(alike) && objects.all(|other| other == form)).then_some(first.types)
     }
@@ -455,14 +496,15 @@ impl<'a> Selections<'a> {
         &mut self,
         (parent, key): (TypeId, &Name),
         types: TypesId,
-        members: &[&Appearance],
+        members: &[&Appearance<'_>],
         open: &mut Vec<Open>,
         depth: usize,
     ) -> Option<SelectedField> {
         let first = members.first()?;
         let guard = members.iter().skip(1).fold(first.guard, |guard, member| self.guards.or(guard, member.guard));
         let one = self.types(types).iter().next().unwrap_or(parent);
-        let (wrap, named) = self.type_of(one, &first.field.name);
+        let name_id = self.names.number(&first.field.name);
+        let (wrap, named) = self.type_of(one, name_id);
         let alike = members.iter().all(|member| member.guard == first.guard);
         let mut sources: Sources = Vec::new();
         for member in members {
@@ -473,7 +515,7 @@ impl<'a> Selections<'a> {
             }
         }
         let introspects = first.field.name.starts_with("__");
-        let is_denied = |member: &&Appearance| member.field.requirement.is_some_and(|id| self.denied().contains(&id));
+        let is_denied = |member: &&Appearance<'_>| member.field.requirement.is_some_and(|id| self.denied().contains(&id));
         // Whoever may see it in one place may see it.
         let denied = (!self.denied().is_empty() && members.iter().all(is_denied)).then(Denied::default);
         if denied.is_some() {
@@ -486,6 +528,7 @@ impl<'a> Selections<'a> {
         });
         let call = Call {
             name: first.field.name.clone(),
+            name_id,
             arguments: first.field.arguments.clone(),
             variables: first.field.variables.clone(),
         };
@@ -493,6 +536,7 @@ impl<'a> Selections<'a> {
         Some(SelectedField {
             key: key.clone(),
             name: first.field.name.clone(),
+            name_id,
             signature: Signature(u32::try_from(index).unwrap_or(u32::MAX)),
             types,
             guard,
@@ -506,8 +550,8 @@ impl<'a> Selections<'a> {
     }
 
     /// Lists, nullability and named type of a field of an object type.
-    fn type_of(&self, object: TypeId, name: &str) -> (Wrap, TypeId) {
-        match self.supergraph.field_of(object, name) {
+    fn type_of(&self, object: TypeId, name: NameId) -> (Wrap, TypeId) {
+        match self.names.row(object, name).own {
             Some(field) => {
                 let ty = self.supergraph.field(field).ty;
                 (ty.wrap, ty.named)

@@ -40,33 +40,24 @@ impl LayoutDraft {
 
     /// Whether an interface object gives this field to objects that it cannot tell apart.
     pub fn is_blurred(&self, options: Options<'_>, call: Option<&Call>) -> bool {
-        call.is_some_and(|call| self.blurs.iter().any(|id| options.has_as_interface_object(*id, &call.name)))
+        call.is_some_and(|call| self.blurs.iter().any(|id| options.has_as_interface_object(*id, call.name_id)))
     }
 }
 
 impl Drafter<'_, '_, '_> {
-    /// Adds a slot.
-    pub(super) fn push_slot(&mut self, layout: usize, field: &SelectedField, key: String, client: Option<usize>) -> usize {
-        let types = self.chooser.selections.types(field.types).clone();
-        let Some(layout) = self.draft.layouts.get_mut(layout) else { return 0 };
-        let (signature, wrap) = (field.signature, field.wrap);
-        layout.slots.push(SlotDraft { key, signature, types, below: None, wrap, client });
-        layout.slots.len() - 1
-    }
-
     /// The slots of a field for these types: the client's own, those with the same value, or a new internal one.
-    pub(super) fn slots_for(&mut self, layout: usize, types: &TypeSet, set: SetId, field: usize) -> Slots {
+    pub(super) fn slots_for(&mut self, layout: usize, types: TypeSet, set: SetId, field: usize) -> Slots {
         let (whole, place) = self.whole((set, field));
-        let Some(selected) = self.chooser.selections.field(set, field).cloned() else { return Vec::new() };
         let Some(draft) = self.draft.layouts.get(layout) else { return Vec::new() };
         if draft.set == Some(whole) {
             // The client's fields have the first slots, in their order.
             let slot = draft.slots.get(place).filter(|slot| slot.client == Some(place));
-            return slot.map(|_| (place, types.clone())).into_iter().collect();
+            return slot.map(|_| (place, types)).into_iter().collect();
         }
+        let Some(selected) = self.chooser.selections.field(set, field).cloned() else { return Vec::new() };
         let call = self.chooser.selections.call(selected.signature);
         let is_blurred = draft.is_blurred(self.chooser.options, call);
-        let (mut found, missing) = draft.slots_of(selected.signature, types, is_blurred);
+        let (mut found, missing) = draft.slots_of(selected.signature, &types, is_blurred);
         if !missing.is_empty() {
             let all = if is_blurred { draft.types.clone() } else { missing.clone() };
             found.push((self.internal_slot(layout, &selected, &all), missing));
@@ -88,10 +79,8 @@ impl Drafter<'_, '_, '_> {
             key = format!("_{}_{number}", selected.name);
             number += 1;
         }
-        let slot = self.push_slot(layout, selected, key, None);
-        if let Some(slot) = self.slot_mut(layout, slot) {
-            slot.types = types.clone();
-        }
-        slot
+        let (signature, types, wrap) = (selected.signature, types.clone(), selected.wrap);
+        draft.slots.push(SlotDraft { key, signature, types, below: None, wrap, client: None });
+        draft.slots.len() - 1
     }
 }

@@ -14,7 +14,7 @@ use super::options::Naming;
 use super::rows;
 use super::selections::{SelectedField, SetId};
 use super::shape::{PathElement, TypeSet};
-use crate::ids::{SubgraphId, TypeId};
+use crate::ids::{NameId, SubgraphId, TypeId};
 use crate::model::field_set;
 use rustc_hash::FxHashSet;
 use std::fmt::Write as _;
@@ -91,7 +91,7 @@ impl<'r> Printer<'r, '_> {
         let fields = &self.ready.selections.set(set).fields;
         let applies = |field: &&SelectedField| self.ready.selections.types(field.types).contains(object);
         for field in fields.iter().filter(applies).filter(|field| field.is_fetched()) {
-            let ways = all.iter().filter_map(|subgraph| self.way(object, subgraph, &field.name));
+            let ways = all.iter().filter_map(|subgraph| self.way(object, subgraph, field.name_id));
             let ways: Vec<String> = ways.collect();
             let ways = if ways.is_empty() { "nobody".to_owned() } else { ways.join(" | ") };
             lines.push(format!("{}: {ways}", self.call(field)));
@@ -100,7 +100,7 @@ impl<'r> Printer<'r, '_> {
     }
 
     /// How a subgraph that has a field gives it.
-    fn way(&self, object: TypeId, subgraph: SubgraphId, name: &str) -> Option<String> {
+    fn way(&self, object: TypeId, subgraph: SubgraphId, name: NameId) -> Option<String> {
         let (options, graph) = (self.ready.options, self.ready.options.supergraph);
         let at = options.field(object, subgraph, name)?;
         let mut way = self.name(subgraph).to_owned();

@@ -2,13 +2,14 @@
 //!
 //! Relies on `place`, which finds a source for one field at a time; relied on by the search in `choose`.
 
+use super::bound::Least;
 use super::place::Fact;
-use super::{Arrival, Chooser, Class, Door, Provided, Reach, Solution, Stage, Step, Visit};
-use crate::ids::SubgraphId;
+use super::task::{Pending, Task};
+use super::{Arrival, Chooser, Class, Cost, Door, Provided, Reach, Solution, Stage, Step, Visit};
+use crate::ids::{NameId, SubgraphId};
 use crate::plan::PlanError;
 use crate::plan::contexts::UseId;
 use crate::plan::selections::{SelectedField, SetId, Signature};
-use apollo_compiler::Name;
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
@@ -49,29 +50,20 @@ pub(super) struct Attempt<'c, 'a, 's> {
 /// A field with the visits that give it and the doors that they open below.
 type Opened = (usize, Vec<usize>, Vec<Door>);
 
-/// A client field with a selection below: class and index.
-type Pending = (usize, usize);
+/// What a try came to.
+pub(super) struct Tried {
+    /// `None` if it was given up.
+    pub solution: Option<Solution>,
+    /// Whether objects are brought to a subgraph at two stages.
+    pub visits_twice: bool,
+}
 
 impl Chooser<'_, '_> {
-    /// Tries to answer `set` through `doors` as `choice` says.
-    pub(super) fn attempt(
-        &mut self,
-        set: SetId,
-        doors: &Rc<[Door]>,
-        classes: &Rc<Vec<Class>>,
-        choice: &Choice,
-    ) -> Result<Solution, PlanError> {
+    /// Tries to do a task as `choice` says. It is given up once it is certain that it costs no less than `limit`.
+    pub(super) fn attempt(&mut self, task: &mut Task, choice: &Choice, limit: Option<Cost>) -> Result<Tried, PlanError> {
         self.selections.go_on()?;
-        let mut reach = Vec::with_capacity(classes.len());
-        for class in classes.iter() {
-            let names = self.names_beyond_doors(set, doors, class);
-            reach.push(if names.is_empty() && choice.prefer.is_empty() && !self.needs_reach(doors, class) {
-                Rc::new(Reach::default())
-            } else {
-                self.reach((set, class.example), doors, &names)?
-            });
-        }
-        let visits = doors.iter().map(|door| Visit {
+        let reach = self.reach_of(task, !choice.prefer.is_empty())?;
+        let visits = task.doors.iter().map(|door| Visit {
             subgraph: door.subgraph,
             stage: door.stage,
             provided: door.provided,
@@ -83,9 +75,9 @@ impl Chooser<'_, '_> {
         let mut attempt = Attempt {
             visits: visits.collect(),
             chooser: self,
-            set,
-            doors: doors.clone(),
-            classes: classes.clone(),
+            set: task.set,
+            doors: task.doors.clone(),
+            classes: task.classes.clone(),
             choice,
             reach,
             steps: Vec::new(),
@@ -96,20 +88,23 @@ impl Chooser<'_, '_> {
             wanted: Vec::new(),
             contexts: Vec::new(),
         };
-        attempt.run()?;
-        Ok(attempt.finish())
+        if !attempt.run(task, limit)? {
+            return Ok(Tried { visits_twice: visits_twice(&attempt.visits, task.doors.len()), solution: None });
+        }
+        let solution = attempt.finish();
+        Ok(Tried { visits_twice: visits_twice(&solution.visits, task.doors.len()), solution: Some(solution) })
     }
 
     /// Names of the fields of a class that no door gives.
-    pub(super) fn names_beyond_doors(&self, set: SetId, doors: &[Door], class: &Class) -> Vec<Name> {
+    pub(super) fn names_beyond_doors(&self, set: SetId, doors: &[Door], class: &Class) -> Vec<NameId> {
         let fields = class.fields.iter().filter_map(|index| self.selections.field(set, *index));
         let beyond = fields.filter(|field| field.is_fetched() && !self.given_by_door(doors, class, field));
-        let mut names: Vec<Name> = beyond.map(|field| field.name.clone()).collect();
+        let mut names: Vec<NameId> = beyond.map(|field| field.name_id).collect();
         let setters = self.contexts.demands(set).iter().flat_map(|(_, setters)| setters);
         for (_, demanded) in setters.filter(|(setter, _)| *setter == class.example) {
             let fields = self.selections.set(*demanded).fields.iter();
             let beyond = fields.filter(|field| !field.is_typename() && !self.given_by_door(doors, class, field));
-            names.extend(beyond.map(|field| field.name.clone()));
+            names.extend(beyond.map(|field| field.name_id));
         }
         names
     }
@@ -118,46 +113,24 @@ impl Chooser<'_, '_> {
     pub(super) fn given_by_door(&self, doors: &[Door], class: &Class, field: &SelectedField) -> bool {
         doors.iter().any(|door| {
             self.opens(door, class.example)
-                && self.gives(class.example, door.subgraph, door.provided, &field.name)
+                && self.gives(class.example, door.subgraph, door.provided, field.name_id)
                 && (!field.is_ambiguous || self.tells_type(door, class.example))
         })
-    }
-
-    /// Whether the objects' type must be fetched from elsewhere, or a root entered.
-    fn needs_reach(&self, doors: &[Door], class: &Class) -> bool {
-        !doors.iter().any(|door| self.tells_type(door, class.example))
     }
 }
 
 impl Attempt<'_, '_, '_> {
-    fn run(&mut self) -> Result<(), PlanError> {
-        let mut pending: Vec<Pending> = Vec::new();
+    /// Whether it came to an end below the limit.
+    fn run(&mut self, task: &Task, limit: Option<Cost>) -> Result<bool, PlanError> {
         let classes = self.classes.clone();
         self.enter_preferred(&classes)?;
-        let mut leaves = Vec::new();
-        for (index, class) in classes.iter().enumerate() {
-            for field in &class.fields {
-                let Some(selected) = self.chooser.selections.field(self.set, *field) else { continue };
-                if !selected.is_fetched() {
-                    continue;
-                }
-                let given = self.chooser.given_by_door(&self.doors, class, selected);
-                let plain = given || self.has_plain(index, &selected.name.clone());
-                if selected.below.is_some() {
-                    pending.push((index, *field));
-                } else {
-                    leaves.push((if given { 0 } else { usize::from(!plain) + 1 }, index, *field));
-                }
-            }
-        }
-        leaves.sort_by_key(|(rank, ..)| *rank);
-        for (_, class, field) in leaves {
-            match self.obtain(class, self.set, field, super::NEVER)? {
+        for (class, field) in task.leaves.iter() {
+            match self.obtain(*class, self.set, *field, super::NEVER)? {
                 Some(fact) => self.wanted.push(fact.step),
                 None => self.unreachable += 1,
             }
         }
-        for (class, field) in &pending {
+        for (class, field) in task.pending.iter() {
             self.ensure_source(*class, *field)?;
         }
         self.tell_types(&classes)?;
@@ -165,7 +138,7 @@ impl Attempt<'_, '_, '_> {
             self.join_late();
         }
         self.supply_contexts()?;
-        self.descend(&pending)
+        self.descend(&task.pending, limit)
     }
 
     /// Enters preferred subgraphs that give a field with selections below, so that those find the door open.
@@ -174,7 +147,7 @@ impl Attempt<'_, '_, '_> {
             for (index, class) in classes.iter().enumerate() {
                 let useful =
                     class.fields.iter().filter_map(|field| self.chooser.selections.field(self.set, *field)).any(|field| {
-                        field.below.is_some() && self.chooser.options.plain(class.example, subgraph, &field.name).is_some()
+                        field.below.is_some() && self.chooser.options.is_plain(class.example, subgraph, field.name_id)
                     });
                 if useful && self.source_in(index, subgraph).is_none() {
                     self.enter(index, subgraph, None)?;
@@ -244,8 +217,8 @@ impl Attempt<'_, '_, '_> {
         })
     }
 
-    /// Solves the selection sets below, once per group of classes with the same doors.
-    fn descend(&mut self, pending: &[Pending]) -> Result<(), PlanError> {
+    /// Solves the selection sets below, once per group of classes with the same doors. Whether it came to an end below the limit.
+    fn descend(&mut self, pending: &[Pending], limit: Option<Cost>) -> Result<bool, PlanError> {
         let mut groups: IndexMap<Opened, Vec<usize>, FxBuildHasher> = IndexMap::default();
         for (class, field) in pending {
             let (visits, doors) = self.doors_below(*class, self.set, *field);
@@ -255,13 +228,50 @@ impl Attempt<'_, '_, '_> {
             }
             groups.entry((*field, visits, doors)).or_default().push(*class);
         }
+        let mut least = match limit {
+            None => None,
+            Some(limit) => Some((limit, self.least_below(groups.keys())?)),
+        };
+        if least.as_ref().is_some_and(|(limit, least)| self.least_cost(least) >= *limit) {
+            return Ok(false);
+        }
         for ((field, visits, doors), classes) in groups {
             let Some(below) = self.chooser.selections.field(self.set, field).and_then(|field| field.below) else { continue };
             let solution = self.chooser.solve(below, &doors)?;
+            if let Some((limit, least)) = &mut least {
+                least.add(&solution);
+                if self.least_cost(least) >= *limit {
+                    return Ok(false);
+                }
+            }
             self.wanted.push(self.steps.len());
             self.steps.push(Step::Object { classes, set: self.set, field, doors: visits, solution });
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// What this try costs at least: what its leaves are taken from, and what every solution below has.
+    fn least_below<'g>(&mut self, groups: impl Iterator<Item = &'g Opened>) -> Result<Least, PlanError> {
+        let mut least = Least { unreachable: self.unreachable, ..Least::default() };
+        for step in self.wanted.iter().filter_map(|step| self.steps.get(*step)) {
+            if let Step::Leaf { visit, .. } | Step::Typename { visit, .. } = step
+                && *visit >= self.doors.len()
+                && let Some(visit) = self.visits.get(*visit)
+            {
+                least.fetches.insert((visit.stage, visit.subgraph));
+            }
+        }
+        for (field, _, doors) in groups {
+            if let Some(below) = self.chooser.selections.field(self.set, *field).and_then(|field| field.below) {
+                let bound = self.chooser.bound(below, &doors.as_slice().into())?;
+                least.bound.merge(&bound);
+            }
+        }
+        Ok(least)
+    }
+
+    fn least_cost(&self, least: &Least) -> Cost {
+        self.chooser.least(least, &self.doors)
     }
 
     /// Keeps what the wanted steps need, and adds up.
@@ -303,6 +313,7 @@ impl Attempt<'_, '_, '_> {
             *inputs = inputs.iter().filter_map(|step| kept.get(*step).copied()).collect();
         }
         let mut solution = Solution {
+            set: Some(self.set),
             contexts: self.contexts,
             classes: self.classes,
             visits: self.visits,
@@ -331,9 +342,9 @@ impl Attempt<'_, '_, '_> {
 
     /// The visits that give an object field of a class, with the doors that they open below.
     pub fn doors_below(&mut self, class: usize, set: SetId, field: usize) -> (Vec<usize>, Vec<Door>) {
-        let Some(field) = self.chooser.selections.field(set, field).cloned() else { return Default::default() };
+        let Some(field) = self.chooser.wanted(set, field) else { return Default::default() };
         let Some(example) = self.classes.get(class).map(|class| class.example) else { return Default::default() };
-        let mut sources = self.sources(class, &field);
+        let mut sources = self.sources(class, field);
         if let Some(visit) = self.required.get(&(class, field.signature)) {
             sources.push(*visit);
         }
@@ -341,7 +352,7 @@ impl Attempt<'_, '_, '_> {
         for index in sources {
             let Some(visit) = self.visits.get(index) else { continue };
             let (subgraph, from) = (visit.subgraph, (visit.provided, visit.stage, visit.entered));
-            let Some(door) = self.chooser.door_below(example, subgraph, &field.name, from) else { continue };
+            let Some(door) = self.chooser.door_below(example, subgraph, field.name_id, from) else { continue };
             // A second visit of the same subgraph opens nothing that an earlier one does not.
             if !found.iter().any(|(_, known)| Door { stage: door.stage, ..*known } == door && known.stage <= door.stage) {
                 found.push((index, door));
@@ -360,6 +371,12 @@ impl Attempt<'_, '_, '_> {
     pub fn stage(&self, visit: usize) -> Stage {
         self.visits.get(visit).map_or(super::NEVER, |visit| visit.stage)
     }
+}
+
+/// Whether objects are brought to a subgraph at two stages.
+pub(super) fn visits_twice(visits: &[Visit], doors: usize) -> bool {
+    let entered = || visits.iter().skip(doors).filter(|visit| !visit.arrivals.is_empty());
+    entered().any(|visit| entered().any(|other| other.subgraph == visit.subgraph && other.stage > visit.stage))
 }
 
 impl Solution {

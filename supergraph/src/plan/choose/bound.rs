@@ -11,7 +11,7 @@
 //! Relied on by the search in `choose` and by `revise`; relies on `reach`.
 
 use super::reach::Reach;
-use super::{Chooser, Class, Door, NEVER, Provided, Stage};
+use super::{Chooser, Class, Cost, Door, NEVER, Provided, Solution, Stage};
 use crate::ids::SubgraphId;
 use crate::plan::PlanError;
 use crate::plan::selections::{SelectedField, SetId};
@@ -28,6 +28,28 @@ pub(super) struct Bound {
     entities: BTreeMap<SubgraphId, Stage>,
     /// Subgraphs of which each alone gives some field: somebody asks them, or came through them.
     pub alone: BTreeSet<SubgraphId>,
+}
+
+/// What a solution has at least.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Least {
+    /// What every solution has.
+    pub bound: Bound,
+    /// What this one has.
+    pub fetches: BTreeSet<(Stage, SubgraphId)>,
+    /// Fields for which there is no way.
+    pub unreachable: usize,
+    /// The last stage known.
+    pub complete: Stage,
+}
+
+impl Least {
+    /// Adds a solution of a selection set below.
+    pub fn add(&mut self, solution: &Solution) {
+        self.fetches.extend(&solution.fetches);
+        self.unreachable += solution.unreachable;
+        self.complete = self.complete.max(solution.complete);
+    }
 }
 
 /// Ways to a field: subgraphs outside the doors that give it, each with the earliest stage.
@@ -64,7 +86,7 @@ impl Bound {
         }
     }
 
-    fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, other: &Self) {
         self.roots.extend(&other.roots);
         self.alone.extend(&other.alone);
         other.entities.iter().for_each(|(subgraph, stage)| self.add(false, *stage, *subgraph));
@@ -77,6 +99,7 @@ impl Chooser<'_, '_> {
         if !self.options.supergraph.contexts.is_empty() || self.nesting >= super::MAX_NESTING {
             return Ok(Rc::default());
         }
+        let set = self.representative(set);
         let key = (set, doors.clone());
         if let Some(known) = self.bounds.get(&key) {
             return Ok(known.clone());
@@ -92,22 +115,28 @@ impl Chooser<'_, '_> {
     }
 
     /// The least of what [`Chooser::cost`] tells of a solution with these fetches.
-    pub(super) fn least(&self, bound: &Bound, doors: &[Door]) -> (usize, u64, Stage) {
-        let mut weight = bound.roots.iter().map(|subgraph| self.weight(0, *subgraph)).sum();
+    pub(super) fn least(&self, least: &Least, doors: &[Door]) -> Cost {
+        let Least { bound, fetches, unreachable, .. } = least;
+        let there = || self.free.iter().chain(fetches);
+        let mut weight: u64 = fetches.iter().map(|(stage, subgraph)| self.weight(*stage, *subgraph)).sum();
+        for subgraph in bound.roots.iter().filter(|subgraph| !fetches.contains(&(0, **subgraph))) {
+            weight += self.weight(0, *subgraph);
+        }
         for (subgraph, stage) in &bound.entities {
-            let is_free = self.free.iter().any(|(free, of)| of == subgraph && free >= stage);
-            weight += if is_free { 0 } else { self.weight(*stage, *subgraph) };
+            let is_there = there().any(|(other, of)| of == subgraph && other >= stage);
+            weight += if is_there { 0 } else { self.weight(*stage, *subgraph) };
         }
         let first = doors.iter().map(|door| door.stage).min().unwrap_or(0);
         let earliest = first + Stage::from(!doors.is_empty());
-        let mut complete = bound.complete().max(first);
+        let last = fetches.last().map_or(0, |(stage, _)| *stage);
+        let mut complete = bound.complete().max(first).max(last).max(least.complete);
         let is_door = |subgraph: SubgraphId| doors.iter().any(|door| door.subgraph == subgraph);
         for subgraph in bound.alone.iter().filter(|subgraph| !bound.counts(**subgraph) && !is_door(**subgraph)) {
-            let is_free = self.free.iter().any(|(_, of)| of == subgraph);
-            weight += if is_free { 0 } else { self.weight(earliest, *subgraph) };
+            let is_there = there().any(|(_, of)| of == subgraph);
+            weight += if is_there { 0 } else { self.weight(earliest, *subgraph) };
             complete = complete.max(earliest);
         }
-        (0, weight, complete)
+        (*unreachable, weight, complete)
     }
 
     fn bound_of(&mut self, set: SetId, doors: &Rc<[Door]>) -> Result<Bound, PlanError> {
@@ -144,14 +173,12 @@ impl Chooser<'_, '_> {
 
     /// Subgraphs that give a field once objects of the class are there.
     fn ways(&self, class: &Class, reach: &Reach, field: &SelectedField) -> Ways {
-        let way = |subgraph: SubgraphId| {
-            let stage = match self.options.plain(class.example, subgraph, &field.name) {
-                Some(_) => reach.entry(subgraph).0,
-                None => reach.required(&field.name, subgraph),
-            };
-            (stage != NEVER).then_some((stage, subgraph))
-        };
-        self.options.supergraph.all_subgraphs().iter().filter_map(way).collect()
+        let (object, name) = (class.example, field.name_id);
+        let plain = self.options.plain_in(object, name).map(|subgraph| (reach.entry(subgraph).0, subgraph));
+        let demanding = self.options.demanding_in(object, name).map(|subgraph| (reach.required(name, subgraph), subgraph));
+        let mut ways: Ways = plain.chain(demanding).filter(|(stage, _)| *stage != NEVER).collect();
+        ways.sort_unstable_by_key(|(_, subgraph)| *subgraph);
+        ways
     }
 
     /// The subgraph of all doors and ways that give a field, if it is only one.
@@ -170,7 +197,7 @@ impl Chooser<'_, '_> {
             giving.map(|door| (door.subgraph, door.provided, door.stage)).collect();
         from.extend(ways.iter().map(|(stage, subgraph)| (*subgraph, Provided::default(), *stage)));
         from.into_iter()
-            .filter_map(|(subgraph, provided, stage)| self.door_below(object, subgraph, &field.name, (provided, stage, None)))
+            .filter_map(|(subgraph, provided, stage)| self.door_below(object, subgraph, field.name_id, (provided, stage, None)))
             .collect()
     }
 }

@@ -5,13 +5,11 @@
 
 use super::attempt::Choice;
 use super::reach::Reach;
-use super::{Chooser, Class, Door, NEVER, Search, Step};
-use crate::ids::SubgraphId;
+use super::task::Task;
+use super::{Chooser, Class, NEVER, Search, Step};
+use crate::ids::{NameId, SubgraphId};
 use crate::plan::PlanError;
-use crate::plan::selections::SetId;
-use apollo_compiler::Name;
 use rustc_hash::FxHashSet;
-use std::rc::Rc;
 
 /// Subgraphs that give a field, each with its cost.
 type Ways = Vec<(u64, SubgraphId)>;
@@ -34,32 +32,32 @@ impl Cover {
 
 impl Chooser<'_, '_> {
     /// What has to be covered: every field of the selection set that no door gives, and what required fields need.
-    pub(super) fn cover(&mut self, set: SetId, doors: &Rc<[Door]>, classes: &[Class]) -> Result<Cover, PlanError> {
+    pub(super) fn cover(&mut self, task: &mut Task) -> Result<Cover, PlanError> {
         let mut open: Vec<Ways> = Vec::new();
-        for class in classes {
-            self.cover_class(set, doors, class, &mut open)?;
+        for (index, reach) in self.reach_of(task, false)?.iter().enumerate() {
+            self.cover_class(task, (index, reach), &mut open)?;
         }
         let contested = open.iter().filter(|ways| ways.len() > 1).flatten().map(|(_, subgraph)| *subgraph).collect();
         Ok(Cover { open, contested })
     }
 
     /// Adds the ways to every field of a class that no door gives, and to what those require.
-    fn cover_class(&mut self, set: SetId, doors: &Rc<[Door]>, class: &Class, open: &mut Vec<Ways>) -> Result<(), PlanError> {
-        let mut names = self.names_beyond_doors(set, doors, class);
+    fn cover_class(&mut self, task: &Task, (index, reach): (usize, &Reach), open: &mut Vec<Ways>) -> Result<(), PlanError> {
+        let (Some(class), Some(names)) = (task.classes.get(index), task.names.get(index)) else { return Ok(()) };
+        let (doors, mut names) = (&task.doors, names.clone());
         if names.is_empty() {
             return Ok(());
         }
-        let reach = self.reach((set, class.example), doors, &names)?;
-        let mut seen: FxHashSet<Name> = names.iter().cloned().collect();
+        let mut seen: FxHashSet<NameId> = names.iter().copied().collect();
         while let Some(name) = names.pop() {
-            let ways = self.weighted_ways(class, &reach, &name);
+            let ways = self.weighted_ways(class, reach, name);
             if let [(_, only)] = ways.as_slice()
-                && let Some(required) = self.options.requirement(class.example, *only, &name)
+                && let Some(required) = self.options.requirement(class.example, *only, name)
             {
                 let required = self.selections.field_set(required, class.example)?;
                 let fields = self.selections.set(required).fields.iter();
                 let beyond = fields.filter(|field| !field.is_typename() && !self.given_by_door(doors, class, field));
-                names.extend(beyond.map(|field| field.name.clone()).filter(|name| seen.insert(name.clone())));
+                names.extend(beyond.map(|field| field.name_id).filter(|name| seen.insert(*name)));
             }
             open.push(ways);
         }
@@ -67,14 +65,14 @@ impl Chooser<'_, '_> {
     }
 
     /// Subgraphs that give a field, each with what asking it costs at the earliest.
-    fn weighted_ways(&self, class: &Class, reach: &Reach, name: &Name) -> Ways {
-        let way = |subgraph: SubgraphId| {
-            let entered = reach.entry(subgraph).0;
-            let is_plain = entered != NEVER && self.options.plain(class.example, subgraph, name).is_some();
-            let stage = if is_plain { entered } else { reach.required(name, subgraph) };
-            (stage != NEVER).then(|| (self.weight(stage, subgraph), subgraph))
-        };
-        self.options.supergraph.all_subgraphs().iter().filter_map(way).collect()
+    fn weighted_ways(&self, class: &Class, reach: &Reach, name: NameId) -> Ways {
+        let object = class.example;
+        let plain = self.options.plain_in(object, name).map(|subgraph| (reach.entry(subgraph).0, subgraph));
+        let demanding = self.options.demanding_in(object, name).map(|subgraph| (reach.required(name, subgraph), subgraph));
+        let ways = plain.chain(demanding).filter(|(stage, _)| *stage != NEVER);
+        let mut ways: Ways = ways.map(|(stage, subgraph)| (self.weight(stage, subgraph), subgraph)).collect();
+        ways.sort_unstable_by_key(|(_, subgraph)| *subgraph);
+        ways
     }
 
     /// Choices that differ in one subgraph: one more where it may help below, one less, one for another, or early visits joined with
@@ -111,13 +109,11 @@ impl Chooser<'_, '_> {
     pub(super) fn candidates(&self, search: &Search) -> Vec<SubgraphId> {
         let mut found = search.contested.clone();
         for (class, field) in wanted(search) {
-            let Some(class) = search.classes.get(class) else { continue };
-            let Some(field) = self.selections.field(search.set, field).filter(|field| field.is_fetched()) else { continue };
-            let all = self.options.supergraph.all_subgraphs();
-            let gives = |subgraph: &SubgraphId| self.options.resolved(class.example, *subgraph, &field.name).is_some();
-            let giving: Vec<SubgraphId> = all.iter().filter(gives).collect();
+            let Some(class) = search.task.classes.get(class) else { continue };
+            let Some(field) = self.selections.field(search.task.set, field).filter(|field| field.is_fetched()) else { continue };
+            let giving = self.options.resolved_in(class.example, field.name_id);
             // A door that gives it may not give what is below, or only what it provides.
-            if giving.len() > 1 || self.given_by_door(&search.doors, class, field) {
+            if giving.len() > 1 || self.given_by_door(&search.task.doors, class, field) {
                 found.extend(giving);
             }
         }
@@ -129,7 +125,7 @@ impl Chooser<'_, '_> {
 
 /// Classes and fields for which the best solution so far needs a fetch; all when it does not reach some.
 fn wanted(search: &Search) -> Vec<(usize, usize)> {
-    let Search { set, classes, best, doors, .. } = search;
+    let (Task { set, classes, doors, .. }, best) = (&search.task, &search.best);
     if best.unreachable > 0 {
         let every = |(index, class): (usize, &Class)| class.fields.iter().map(move |field| (index, *field)).collect::<Vec<_>>();
         return classes.iter().enumerate().flat_map(every).collect();

@@ -17,23 +17,27 @@ mod cover;
 mod place;
 mod reach;
 mod revise;
+mod same;
 mod supply;
+mod task;
 
 use super::PlanError;
 use super::contexts::{Contexts, UseId};
 use super::options::{Naming, Options, provided};
-use super::selections::{SelectedField, Selections, SetId};
-use crate::ids::{SubgraphId, TypeId};
+use super::selections::{SelectedField, Selections, SetId, Wanted};
+use crate::ids::{NameId, SubgraphId, TypeId};
 use crate::model::field_set::FieldSet;
 use crate::plan::shape::TypeSet;
-use attempt::Choice;
-use bound::Bound;
+use attempt::{Choice, Tried};
+use bound::{Bound, Least};
 use cover::subsets;
 use indexmap::IndexMap;
 use reach::{ContextStages, Reach};
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use same::Same;
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use task::Task;
 
 /// Distance from the root, in fetches that wait for each other.
 pub(super) type Stage = u16;
@@ -77,6 +81,8 @@ pub(super) struct Class {
 /// How one selection set is answered.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Solution {
+    /// The selection set, or one that is the same in everything (`same`). Steps name its fields by it.
+    pub set: Option<SetId>,
     /// Types that are treated alike.
     pub classes: Rc<Vec<Class>>,
     /// The doors, in order, then the entity visits in the order in which they were found necessary.
@@ -160,18 +166,20 @@ pub(super) struct Chooser<'a, 's> {
     classes: FxHashMap<SetId, Rc<Vec<Class>>>,
     bounds: FxHashMap<(SetId, Rc<[Door]>), Rc<Bound>>,
     /// Selection sets that are being solved, to see requirements that go in circles.
-    solving: FxHashSet<(SetId, Vec<SubgraphId>)>,
+    solving: FxHashSet<(SetId, Vec<(SubgraphId, Provided)>)>,
+    same: Same,
     budget: Budget,
     nesting: usize,
     /// Fetches that cost nothing, since they are there anyway.
     free: BTreeSet<(Stage, SubgraphId)>,
 }
 
+/// What is compared of solutions: unreachable fields, weighted fetches, the last stage.
+type Cost = (usize, u64, Stage);
+
 /// A search for the best choice.
 struct Search {
-    set: SetId,
-    doors: Rc<[Door]>,
-    classes: Rc<Vec<Class>>,
+    task: Task,
     /// Subgraphs between which there is something to choose.
     contested: Vec<SubgraphId>,
     /// The best choice so far.
@@ -179,7 +187,7 @@ struct Search {
     /// What it leads to.
     best: Solution,
     /// What no choice can better.
-    least: (usize, u64, Stage),
+    least: Cost,
     /// The best is as good as can be, or no tries are left.
     is_over: bool,
 }
@@ -201,12 +209,6 @@ impl Solution {
     /// What it takes, without the solutions below.
     fn bytes(&self) -> usize {
         size_of::<Self>() + self.visits.len() * size_of::<Visit>() + self.steps.len() * size_of::<Step>()
-    }
-
-    /// Whether objects are brought to a subgraph at two stages.
-    fn visits_twice(&self, doors: usize) -> bool {
-        let entered = || self.visits.iter().skip(doors).filter(|visit| !visit.arrivals.is_empty());
-        entered().any(|visit| entered().any(|other| other.subgraph == visit.subgraph && other.stage > visit.stage))
     }
 
     /// Whether door `index` is used.
@@ -232,6 +234,7 @@ impl<'a, 's> Chooser<'a, 's> {
             classes: FxHashMap::default(),
             bounds: FxHashMap::default(),
             solving: FxHashSet::default(),
+            same: Same::default(),
             budget: Budget { tries, per_set: FxHashMap::default() },
             nesting: 0,
             free: BTreeSet::new(),
@@ -240,12 +243,13 @@ impl<'a, 's> Chooser<'a, 's> {
 
     /// The best way found to answer `set` through `doors`; without doors it is a root, entered freely.
     pub fn solve(&mut self, set: SetId, doors: &[Door]) -> Result<Rc<Solution>, PlanError> {
+        let set = self.representative(set);
         let doors: Rc<[Door]> = doors.into();
         let key = (set, doors.clone(), self.contexts.stages_within(set, &self.supplied));
         if let Some(known) = self.solutions.get(&key) {
             return Ok(known.clone());
         }
-        let place = (set, doors.iter().map(|door| door.subgraph).collect::<Vec<_>>());
+        let place = (set, doors.iter().map(|door| (door.subgraph, door.provided)).collect::<Vec<_>>());
         if self.nesting >= MAX_NESTING || !self.solving.insert(place.clone()) {
             return Ok(Rc::new(Solution { unreachable: 1, complete: NEVER, ..Solution::default() }));
         }
@@ -262,24 +266,24 @@ impl<'a, 's> Chooser<'a, 's> {
     /// The first covering choice, then every choice of the subgraphs that may help when they are few, else changes of one subgraph
     /// as long as they are better.
     fn search(&mut self, set: SetId, doors: Rc<[Door]>) -> Result<Solution, PlanError> {
-        let classes = self.live_classes(set, &doors);
-        let cover = self.cover(set, &doors, &classes)?;
+        let mut task = self.task(set, doors)?;
+        let cover = self.cover(&mut task)?;
         let chosen = cover.choice(std::iter::empty());
-        let best = self.attempt(set, &doors, &classes, &chosen)?;
+        let Some(best) = self.attempt(&mut task, &chosen, None)?.solution else { return Ok(Solution::default()) };
         // Without doors one fetch is the least there can be, with doors none.
-        let is_least = best.fetches.len() <= usize::from(doors.is_empty()) || self.cost(&best).1 == 0;
+        let is_least = best.fetches.len() <= usize::from(task.doors.is_empty()) || self.cost(&best).1 == 0;
         if best.unreachable == 0 && is_least {
             return Ok(best);
         }
-        let bound = self.bound(set, &doors)?;
-        let least = self.least(&bound, &doors);
+        let bound = (*self.bound(set, &task.doors)?).clone();
+        // Who is needed below at any rate may as well be asked here.
+        let needed = cover.choice(bound.alone.iter().copied());
+        let least = self.least(&Least { bound, ..Least::default() }, &task.doors);
         if self.cost(&best) <= least {
             return Ok(best);
         }
-        // Who is needed below at any rate may as well be asked here.
-        let needed = cover.choice(bound.alone.iter().copied());
         let contested = cover.contested;
-        let mut search = Search { set, doors, classes, contested, chosen, best, least, is_over: false };
+        let mut search = Search { task, contested, chosen, best, least, is_over: false };
         if needed != search.chosen {
             self.try_choice(&mut search, needed)?;
         }
@@ -310,7 +314,7 @@ impl<'a, 's> Chooser<'a, 's> {
         let first = search.chosen.prefer.clone();
         let (open, kept): (Vec<SubgraphId>, Vec<SubgraphId>) = first.iter().partition(|subgraph| candidates.contains(subgraph));
         // What is found first is most often only too early.
-        if search.best.visits_twice(search.doors.len()) {
+        if attempt::visits_twice(&search.best.visits, search.task.doors.len()) {
             self.try_choice(search, Choice { prefer: first, late: true })?;
         }
         for subset in subsets(candidates) {
@@ -327,13 +331,15 @@ impl<'a, 's> Chooser<'a, 's> {
 
     /// Tries a choice, unless the search is over; whether a subgraph is visited twice then.
     fn try_choice(&mut self, search: &mut Search, choice: Choice) -> Result<bool, PlanError> {
-        search.is_over |= !self.take_try(search.set);
+        search.is_over |= !self.take_try(search.task.set);
         if search.is_over {
             return Ok(false);
         }
-        let solution = self.attempt(search.set, &search.doors, &search.classes, &choice)?;
-        let visits_twice = solution.visits_twice(search.doors.len());
-        if self.cost(&solution) < self.cost(&search.best) {
+        let limit = self.cost(&search.best);
+        let Tried { solution, visits_twice } = self.attempt(&mut search.task, &choice, Some(limit))?;
+        if let Some(solution) = solution
+            && self.cost(&solution) < limit
+        {
             (search.chosen, search.best) = (choice, solution);
             search.is_over = self.cost(&search.best) <= search.least;
         }
@@ -341,7 +347,7 @@ impl<'a, 's> Chooser<'a, 's> {
     }
 
     /// What is compared of solutions: unreachable fields, then weighted fetches, then the last stage.
-    fn cost(&self, solution: &Solution) -> (usize, u64, Stage) {
+    fn cost(&self, solution: &Solution) -> Cost {
         let weight = solution.fetches.iter().map(|(stage, subgraph)| self.weight(*stage, *subgraph)).sum();
         (solution.unreachable, weight, solution.complete)
     }
@@ -405,19 +411,23 @@ impl<'a, 's> Chooser<'a, 's> {
         &mut self,
         object: TypeId,
         subgraph: SubgraphId,
-        name: &str,
+        name: NameId,
         from: (Provided, Stage, Option<SetId>),
     ) -> Option<Door> {
         let at = self.options.field(object, subgraph, name)?;
         let mut below = self.provided_below(from.0, object, name).unwrap_or_default();
         below.extend(at.provides.as_deref());
-        Some(Door { subgraph, ty: at.ty.named, provided: self.intern_provided(below), stage: from.1, entered: from.2 })
+        let provided = if below.is_empty() { Provided::default() } else { self.intern_provided(below) };
+        Some(Door { subgraph, ty: at.ty.named, provided, stage: from.1, entered: from.2 })
     }
 
     /// What is provided below a field, if the field itself is provided.
-    fn provided_below(&self, sets: Provided, object: TypeId, name: &str) -> Option<Vec<&'a FieldSet>> {
+    fn provided_below(&self, sets: Provided, object: TypeId, name: NameId) -> Option<Vec<&'a FieldSet>> {
+        if sets == Provided::default() {
+            return None;
+        }
         let (_, sets) = self.provided.get_index(sets.0 as usize)?;
-        if sets.is_empty() { None } else { provided(self.options.supergraph, sets, object, name) }
+        if sets.is_empty() { None } else { provided(self.options, sets, object, name) }
     }
 
     fn intern_provided(&mut self, mut sets: Vec<&'a FieldSet>) -> Provided {
@@ -430,9 +440,14 @@ impl<'a, 's> Chooser<'a, 's> {
         Provided(u32::try_from(index).unwrap_or(0))
     }
 
+    /// Field `index` of a selection set.
+    fn wanted(&self, set: SetId, index: usize) -> Option<Wanted> {
+        self.selections.field(set, index).map(SelectedField::wanted)
+    }
+
     /// Whether a subgraph in which `object` is reached with these provided fields gives field `name` without any requirement.
-    fn gives(&self, object: TypeId, subgraph: SubgraphId, sets: Provided, name: &str) -> bool {
-        self.options.plain(object, subgraph, name).is_some()
+    fn gives(&self, object: TypeId, subgraph: SubgraphId, sets: Provided, name: NameId) -> bool {
+        self.options.is_plain(object, subgraph, name)
             || (sets != Provided::default()
                 && self.options.field(object, subgraph, name).is_some()
                 && self.provided_below(sets, object, name).is_some())

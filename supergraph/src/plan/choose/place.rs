@@ -5,11 +5,10 @@
 
 use super::attempt::Attempt;
 use super::{Arrival, NEVER, Stage, Step, Visit};
-use crate::ids::SubgraphId;
+use crate::ids::{NameId, SubgraphId};
 use crate::plan::PlanError;
 use crate::plan::options::Naming;
-use crate::plan::selections::{SelectedField, SetId};
-use apollo_compiler::Name;
+use crate::plan::selections::{SetId, Wanted};
 
 /// A placed field.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +52,7 @@ impl Attempt<'_, '_, '_> {
     }
 
     fn leaf(&mut self, class: usize, set: SetId, field: usize, bound: Stage) -> Result<Option<Fact>, PlanError> {
-        let Some(selected) = self.chooser.selections.field(set, field) else { return Ok(None) };
+        let Some(selected) = self.chooser.wanted(set, field) else { return Ok(None) };
         let there = self.sources(class, selected).into_iter().min_by_key(|visit| (self.stage(*visit), *visit));
         let visit = match there {
             Some(visit) => Some(visit),
@@ -69,8 +68,8 @@ impl Attempt<'_, '_, '_> {
     fn object(&mut self, class: usize, set: SetId, field: usize, below: SetId, bound: Stage) -> Result<Option<Fact>, PlanError> {
         let (mut visits, mut doors) = self.doors_below(class, set, field);
         let mut solution = if doors.is_empty() { None } else { Some(self.chooser.solve(below, &doors)?) };
-        let Some(name) = self.chooser.selections.field(set, field).map(|field| field.name.clone()) else { return Ok(None) };
-        for subgraph in self.candidates(class, &name, bound) {
+        let Some(name) = self.chooser.wanted(set, field).map(|field| field.name_id) else { return Ok(None) };
+        for subgraph in self.candidates(class, name, bound) {
             if solution.as_ref().is_some_and(|solution| solution.unreachable == 0) {
                 break;
             }
@@ -99,9 +98,9 @@ impl Attempt<'_, '_, '_> {
 
     /// Makes a visit that gives a field: without requirement if possible, preferred subgraphs first, then the earliest.
     fn open_source(&mut self, class: usize, set: SetId, field: usize, bound: Stage) -> Result<Option<usize>, PlanError> {
-        let Some(selected) = self.chooser.selections.field(set, field).cloned() else { return Ok(None) };
+        let Some(selected) = self.chooser.wanted(set, field) else { return Ok(None) };
         let types = if selected.is_ambiguous { self.types_first(class)? } else { None };
-        for subgraph in self.candidates(class, &selected.name, bound) {
+        for subgraph in self.candidates(class, selected.name_id, bound) {
             if let Some(visit) = self.enter(class, subgraph, types.clone())? {
                 return Ok(Some(visit));
             }
@@ -109,8 +108,8 @@ impl Attempt<'_, '_, '_> {
         let Some(example) = self.classes.get(class).map(|class| class.example) else { return Ok(None) };
         let Some(reach) = self.reach.get(class).cloned() else { return Ok(None) };
         let mut ways: Vec<(bool, Stage, SubgraphId)> = Vec::new();
-        for subgraph in self.chooser.options.supergraph.all_subgraphs().iter() {
-            let stage = reach.required(&selected.name, subgraph);
+        for subgraph in self.chooser.options.demanding_in(example, selected.name_id) {
+            let stage = reach.required(selected.name_id, subgraph);
             if stage < bound {
                 ways.push((!self.choice.prefer.contains(&subgraph), stage, subgraph));
             }
@@ -118,12 +117,12 @@ impl Attempt<'_, '_, '_> {
         ways.sort_unstable();
         for (_, stage, subgraph) in ways {
             let mut needs = Needs::default();
-            if let Some(required) = self.chooser.options.requirement(example, subgraph, &selected.name) {
+            if let Some(required) = self.chooser.options.requirement(example, subgraph, selected.name_id) {
                 let required = self.chooser.selections.field_set(required, example)?;
                 let Some(found) = self.needs(class, required, stage)? else { continue };
                 needs = found;
             }
-            let arguments = self.chooser.contexts.arguments(self.set, example, subgraph, &selected.name);
+            let arguments = self.chooser.contexts.arguments(self.set, example, subgraph, selected.name_id);
             let contexts = arguments.iter().map(|(_, id)| self.chooser.context_stage(*id)).max();
             needs.stage = needs.stage.max(contexts.unwrap_or(0));
             if let Some(visit) = self.enter(class, subgraph, Some(needs))? {
@@ -131,11 +130,11 @@ impl Attempt<'_, '_, '_> {
                 return Ok(Some(visit));
             }
         }
-        Ok(self.blurred_source(class, &selected))
+        Ok(self.blurred_source(class, selected))
     }
 
     /// A visit that gives an ambiguous field without knowing the types, if there is no other.
-    fn blurred_source(&mut self, class: usize, field: &SelectedField) -> Option<usize> {
+    fn blurred_source(&mut self, class: usize, field: Wanted) -> Option<usize> {
         if field.is_ambiguous {
             self.blurred.insert((class, field.signature));
         }
@@ -149,14 +148,14 @@ impl Attempt<'_, '_, '_> {
     }
 
     /// Subgraphs outside the visits that give a field without requirement, best first.
-    fn candidates(&self, class: usize, name: &Name, bound: Stage) -> Vec<SubgraphId> {
+    fn candidates(&self, class: usize, name: NameId, bound: Stage) -> Vec<SubgraphId> {
         let (Some(example), Some(reach)) = (self.classes.get(class).map(|class| class.example), self.reach.get(class)) else {
             return Vec::new();
         };
         let mut found: Vec<(bool, Stage, SubgraphId)> = Vec::new();
-        for subgraph in self.chooser.options.supergraph.all_subgraphs().iter() {
+        for subgraph in self.chooser.options.plain_in(example, name) {
             let stage = reach.entry(subgraph).0;
-            if stage < bound && self.chooser.options.plain(example, subgraph, name).is_some() {
+            if stage < bound {
                 found.push((!self.choice.prefer.contains(&subgraph), stage, subgraph));
             }
         }
@@ -164,20 +163,15 @@ impl Attempt<'_, '_, '_> {
         found.into_iter().map(|(.., subgraph)| subgraph).collect()
     }
 
-    /// Whether some reachable subgraph gives the field without requirement.
-    pub fn has_plain(&self, class: usize, name: &Name) -> bool {
-        !self.candidates(class, name, NEVER).is_empty()
-    }
-
     /// Visits that give a field of a class without requirement.
-    pub fn sources(&self, class: usize, field: &SelectedField) -> Vec<usize> {
+    pub fn sources(&self, class: usize, field: Wanted) -> Vec<usize> {
         let Some(example) = self.classes.get(class).map(|class| class.example) else { return Vec::new() };
         let is_clear = !field.is_ambiguous || self.blurred.contains(&(class, field.signature));
         let gives = |index: &usize| {
             self.visits.get(*index).is_some_and(|visit| {
                 self.has_class(*index, class)
-                    && (self.chooser.gives(example, visit.subgraph, self.provided(*index), &field.name)
-                        || self.chooser.gives_in_context(self.set, example, visit, &field.name))
+                    && (self.chooser.gives(example, visit.subgraph, self.provided(*index), field.name_id)
+                        || self.chooser.gives_in_context(self.set, example, visit, field.name_id))
                     && (is_clear || self.tells_type(*index, class) || enters_by_type(visit, class))
             })
         };
@@ -285,13 +279,13 @@ impl Attempt<'_, '_, '_> {
         }
         let mut latest = 0;
         for index in 0..self.chooser.selections.set(key).fields.len() {
-            let Some(field) = self.chooser.selections.field(key, index).cloned() else { return Ok(None) };
-            if field.is_typename() {
+            let Some(field) = self.chooser.wanted(key, index) else { return Ok(None) };
+            if field.name_id == NameId::TYPENAME {
                 continue;
             }
             let stage = match (self.facts.get(&(class, field.signature, field.below, None)), field.below) {
                 (Some(fact), _) => Some(fact.stage),
-                (None, None) => self.sources(class, &field).into_iter().map(|visit| self.stage(visit)).min(),
+                (None, None) => self.sources(class, field).into_iter().map(|visit| self.stage(visit)).min(),
                 (None, Some(below)) => {
                     let (_, doors) = self.doors_below(class, key, index);
                     let solution = self.chooser.solve(below, &doors)?;

@@ -5,12 +5,11 @@
 //! longest chain of keys) times keys. Keys that need other keys first, and fields that need others first, come out of the rounds.
 
 use super::{Chooser, Door, NEVER, Provided, Stage};
-use crate::ids::{Id, SubgraphId, TypeId};
+use crate::ids::{Id, NameId, SubgraphId, TypeId};
 use crate::plan::OperationKind;
 use crate::plan::PlanError;
 use crate::plan::options::{Naming, top_names};
 use crate::plan::selections::SetId;
-use apollo_compiler::Name;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
 
@@ -18,10 +17,10 @@ use std::rc::Rc;
 type Entrance = (SubgraphId, Naming, SetId);
 
 /// A field of a subgraph, what it requires of the object, and the stage at which its arguments from contexts are there.
-type Requirement = (SubgraphId, Name, Option<SetId>, Stage);
+type Requirement = (SubgraphId, NameId, Option<SetId>, Stage);
 
 /// Fields of subgraphs with arguments from contexts, and the stage at which those are there.
-pub(super) type ContextStages = Vec<(Name, SubgraphId, Stage)>;
+pub(super) type ContextStages = Vec<(NameId, SubgraphId, Stage)>;
 
 /// What can be reached for objects of one type.
 #[derive(Clone, Debug, Default)]
@@ -29,11 +28,11 @@ pub(super) struct Reach {
     /// Per subgraph: stage and way of the first entity visit.
     entries: Vec<(Stage, Option<(Naming, SetId)>)>,
     /// Stage of required fields, by name and subgraph.
-    required: FxHashMap<(Name, SubgraphId), Stage>,
+    required: FxHashMap<(NameId, SubgraphId), Stage>,
     /// Stage at which the objects' own type is known.
     pub known: Stage,
     /// Names whose requirements were looked at.
-    names: FxHashSet<Name>,
+    names: FxHashSet<NameId>,
 }
 
 impl Reach {
@@ -43,8 +42,8 @@ impl Reach {
     }
 
     /// Stage at which a field with a requirement is there.
-    pub fn required(&self, name: &Name, subgraph: SubgraphId) -> Stage {
-        self.required.get(&(name.clone(), subgraph)).copied().unwrap_or(NEVER)
+    pub fn required(&self, name: NameId, subgraph: SubgraphId) -> Stage {
+        self.required.get(&(name, subgraph)).copied().unwrap_or(NEVER)
     }
 }
 
@@ -54,7 +53,7 @@ impl Chooser<'_, '_> {
         &mut self,
         (set, object): (SetId, TypeId),
         doors: &Rc<[Door]>,
-        names: &[Name],
+        names: &[NameId],
     ) -> Result<Rc<Reach>, PlanError> {
         let key = (object, doors.clone(), self.context_stages(set, object));
         let mut known = FxHashSet::default();
@@ -64,7 +63,7 @@ impl Chooser<'_, '_> {
             }
             known.clone_from(&reach.names);
         }
-        known.extend(names.iter().cloned());
+        known.extend(names.iter().copied());
         let names = self.closure(object, known);
         let reach = Rc::new(self.fixpoint(object, doors, names, &key.2)?);
         self.reaches.insert(key, reach.clone());
@@ -72,20 +71,20 @@ impl Chooser<'_, '_> {
     }
 
     /// The names with those that they require and those that keys are made of.
-    fn closure(&self, object: TypeId, names: FxHashSet<Name>) -> FxHashSet<Name> {
+    fn closure(&self, object: TypeId, names: FxHashSet<NameId>) -> FxHashSet<NameId> {
         let supergraph = self.options.supergraph;
-        let mut open: Vec<Name> = names.into_iter().collect();
+        let mut open: Vec<NameId> = names.into_iter().collect();
         for (_, at) in supergraph.get_type(object).subgraph_views() {
-            open.extend(at.keys.iter().flat_map(|key| top_names(supergraph, &key.fields)));
+            open.extend(at.keys.iter().flat_map(|key| top_names(self.options, &key.fields)));
         }
         let mut found = FxHashSet::default();
         while let Some(name) = open.pop() {
-            if !found.insert(name.clone()) {
+            if !found.insert(name) {
                 continue;
             }
-            for subgraph in supergraph.all_subgraphs().iter() {
-                if let Some(required) = self.options.requirement(object, subgraph, &name) {
-                    open.extend(top_names(supergraph, required));
+            for subgraph in self.options.demanding_in(object, name) {
+                if let Some(required) = self.options.requirement(object, subgraph, name) {
+                    open.extend(top_names(self.options, required));
                 }
             }
         }
@@ -96,7 +95,7 @@ impl Chooser<'_, '_> {
         &mut self,
         object: TypeId,
         doors: &Rc<[Door]>,
-        names: FxHashSet<Name>,
+        names: FxHashSet<NameId>,
         contexts: &ContextStages,
     ) -> Result<Reach, PlanError> {
         let count = self.options.supergraph.subgraphs.len();
@@ -165,8 +164,8 @@ impl Chooser<'_, '_> {
                 None => *contexts,
             };
             let stage = values.saturating_add(1).max(reach.entry(*subgraph).0);
-            if stage != NEVER && stage < reach.required(name, *subgraph) {
-                reach.required.insert((name.clone(), *subgraph), stage);
+            if stage != NEVER && stage < reach.required(*name, *subgraph) {
+                reach.required.insert((*name, *subgraph), stage);
                 changed = true;
             }
         }
@@ -177,28 +176,27 @@ impl Chooser<'_, '_> {
     fn set_stage(&mut self, object: TypeId, set: SetId, doors: &Rc<[Door]>, reach: &Reach) -> Result<Stage, PlanError> {
         let mut latest = 0;
         for index in 0..self.selections.set(set).fields.len() {
-            let Some(field) = self.selections.field(set, index).cloned() else { continue };
-            if field.is_typename() {
+            let Some(field) = self.wanted(set, index) else { continue };
+            if field.name_id == NameId::TYPENAME {
                 latest = latest.max(reach.known);
                 continue;
             }
             let mut sources = Vec::new();
             for door in doors.iter() {
-                if self.opens(door, object) && self.gives(object, door.subgraph, door.provided, &field.name) {
+                if self.opens(door, object) && self.gives(object, door.subgraph, door.provided, field.name_id) {
                     sources.push((door.subgraph, door.provided, door.stage));
                 }
             }
-            for subgraph in self.options.supergraph.all_subgraphs().iter() {
-                let entered = reach.entry(subgraph).0;
-                if entered != NEVER && self.options.plain(object, subgraph, &field.name).is_some() {
-                    sources.push((subgraph, Provided::default(), entered));
-                }
-                let required = reach.required(&field.name, subgraph);
-                if required != NEVER {
-                    sources.push((subgraph, Provided::default(), required));
-                }
+            let doors_count = sources.len();
+            let plain = self.options.plain_in(object, field.name_id).map(|subgraph| (subgraph, reach.entry(subgraph).0));
+            let demanding = self.options.demanding_in(object, field.name_id);
+            let required = demanding.map(|subgraph| (subgraph, reach.required(field.name_id, subgraph)));
+            let ways = plain.chain(required).filter(|(_, stage)| *stage != NEVER);
+            sources.extend(ways.map(|(subgraph, stage)| (subgraph, Provided::default(), stage)));
+            if let Some(ways) = sources.get_mut(doors_count..) {
+                ways.sort_unstable_by_key(|(subgraph, ..)| *subgraph);
             }
-            latest = latest.max(self.field_stage(object, &field.name, field.below, &sources)?);
+            latest = latest.max(self.field_stage((object, field.name_id), field.below, &sources)?);
         }
         Ok(latest)
     }
@@ -206,8 +204,7 @@ impl Chooser<'_, '_> {
     /// Earliest stage at which a field from one of these sources (or all together) is there with all below.
     fn field_stage(
         &mut self,
-        object: TypeId,
-        name: &Name,
+        (object, name): (TypeId, NameId),
         below: Option<SetId>,
         sources: &[(SubgraphId, Provided, Stage)],
     ) -> Result<Stage, PlanError> {
@@ -248,22 +245,22 @@ impl Chooser<'_, '_> {
     fn requirements(
         &mut self,
         object: TypeId,
-        names: &FxHashSet<Name>,
+        names: &FxHashSet<NameId>,
         contexts: &ContextStages,
     ) -> Result<Vec<Requirement>, PlanError> {
         let mut found = Vec::new();
-        let mut names: Vec<&Name> = names.iter().collect();
+        let mut names: Vec<NameId> = names.iter().copied().collect();
         names.sort_unstable();
         for name in names {
-            for subgraph in self.options.supergraph.all_subgraphs().iter() {
+            for subgraph in self.options.demanding_in(object, name) {
                 let Some(at) = self.options.resolved(object, subgraph, name) else { continue };
-                let known = contexts.iter().find(|field| field.0 == *name && field.1 == subgraph).map(|field| field.2);
+                let known = contexts.iter().find(|field| field.0 == name && field.1 == subgraph).map(|field| field.2);
                 let contexts = if at.context_arguments.is_empty() { Some(0) } else { known };
                 let (Some(contexts), false) = (contexts, at.requires.is_none() && at.context_arguments.is_empty()) else {
                     continue;
                 };
                 let required = at.requires.as_ref().map(|required| self.selections.field_set(required, object)).transpose()?;
-                found.push((subgraph, name.clone(), required, contexts));
+                found.push((subgraph, name, required, contexts));
             }
         }
         Ok(found)

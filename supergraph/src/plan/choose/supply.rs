@@ -5,7 +5,7 @@
 use super::attempt::Attempt;
 use super::reach::ContextStages;
 use super::{Chooser, NEVER, Stage, Visit};
-use crate::ids::TypeId;
+use crate::ids::{NameId, TypeId};
 use crate::plan::PlanError;
 use crate::plan::contexts::UseId;
 use crate::plan::selections::SetId;
@@ -19,7 +19,7 @@ impl Chooser<'_, '_> {
 
     /// Whether a visit gives field `name` of `object` with arguments from contexts: their values are there before its fetch, and
     /// each object that the fetch represents has one.
-    pub(super) fn gives_in_context(&self, set: SetId, object: TypeId, visit: &Visit, name: &str) -> bool {
+    pub(super) fn gives_in_context(&self, set: SetId, object: TypeId, visit: &Visit, name: NameId) -> bool {
         let arguments = self.contexts.arguments(set, object, visit.subgraph, name);
         let is_there = |id: UseId| {
             let is_one = self.contexts.get(id).zip(visit.entered).is_some_and(|(of, entered)| of.is_one_per(entered));
@@ -34,10 +34,7 @@ impl Chooser<'_, '_> {
     pub(super) fn context_stages(&self, set: SetId, object: TypeId) -> ContextStages {
         let stage = |arguments: &[(Name, UseId)]| arguments.iter().map(|(_, id)| self.context_stage(*id)).max().unwrap_or(0);
         let fields = self.contexts.fields(set, object).iter();
-        fields
-            .map(|field| (field.name.clone(), field.subgraph, stage(&field.arguments)))
-            .filter(|field| field.2 != NEVER)
-            .collect()
+        fields.map(|field| (field.name, field.subgraph, stage(&field.arguments))).filter(|field| field.2 != NEVER).collect()
     }
 }
 

@@ -155,7 +155,7 @@ pub(super) fn place(drafter: &mut Drafter<'_, '_, '_>, set: SetId) -> Result<BTr
         drafter.chain = drafter.deferred.chain(part);
         let solution = drafter.chooser.solve_beside(own, &free)?;
         free.extend(solution.fetches.iter().copied());
-        let used = drafter.place_root(&solution);
+        let used = drafter.place_root(&solution, own);
         if part == PRIMARY {
             primary = Some(used);
         }

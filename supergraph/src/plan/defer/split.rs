@@ -104,7 +104,7 @@ impl Drafter<'_, '_, '_> {
         let call = slot.and_then(|slot| self.chooser.selections.call(slot.signature));
         let (Some(pick), Some(call)) = (draft.picks.get(key), call) else { return false };
         let options = self.chooser.options;
-        let is_given = pick.types.iter().all(|id| options.plain(*id, subgraph, &call.name).is_some());
+        let is_given = pick.types.iter().all(|id| options.is_plain(*id, subgraph, call.name_id));
         let below = pick.below.and_then(|below| Some((below, self.draft.visits.get(below)?)));
         is_given && below.is_none_or(|(below, draft)| draft.picks.keys().all(|key| self.is_plain(below, key, subgraph)))
     }
@@ -127,7 +127,7 @@ impl Drafter<'_, '_, '_> {
             let Some((naming, key)) = entries.first() else { return Ok(None) };
             let set = self.chooser.selections.field_set(&key.fields, id)?;
             let fields = &self.chooser.selections.set(set).fields;
-            if !fields.iter().all(|field| field.is_typename() || options.field(id, subgraph, &field.name).is_some()) {
+            if !fields.iter().all(|field| field.is_typename() || options.field(id, subgraph, field.name_id).is_some()) {
                 return Ok(None);
             }
             let types = TypeSet::new(vec![id]);
@@ -153,8 +153,9 @@ impl Drafter<'_, '_, '_> {
             if field.is_typename() {
                 continue;
             }
-            for (slot, types) in self.slots_for(layout, types, set, index) {
-                let ty = types.iter().find_map(|id| self.chooser.options.field(id, subgraph, &field.name)).map(|at| at.ty.named);
+            for (slot, types) in self.slots_for(layout, types.clone(), set, index) {
+                let ty =
+                    types.iter().find_map(|id| self.chooser.options.field(id, subgraph, field.name_id)).map(|at| at.ty.named);
                 let child = field.below.and_then(|below| Some((below, self.layout_below(layout, slot, set, index)?, ty?)));
                 let Some((below, child, ty)) = child else {
                     self.pick(visit, slot, &types, (set, index), None);

@@ -15,7 +15,7 @@ fn place(drafter: &mut Drafter<'_, '_, '_>, set: SetId) -> Result<BTreeSet<usize
         return defer::place(drafter, set);
     }
     let solution = drafter.chooser.solve_root(set)?;
-    Ok(drafter.place_root(&solution))
+    Ok(drafter.place_root(&solution, set))
 }
 
 /// Lays out a mutation, part by part.
