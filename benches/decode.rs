@@ -6,6 +6,7 @@
 
 use std::{
     hint::black_box,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -212,14 +213,15 @@ fn best(mut work: impl FnMut()) -> Duration {
 
 fn main() {
     let body = Bytes::from(body());
-    let passing = Prepared::new(plan());
+    let passing = Arc::new(Prepared::new(plan()));
     let mut prepared = Prepared::new(plan());
     prepared.verbatim = None;
+    let prepared = Arc::new(prepared);
     let (head, ()) = http::Request::new(()).into_parts();
     let exchange = Exchange::new(Peer { address: ([127, 0, 0, 1], 1).into(), is_tls: false }, head, Duration::from_secs(1));
     let mut services = IdVec::default();
     services.push(Service::new("users".into(), true));
-    let types = TypeNames::new([(Box::from("Any"), true)]);
+    let types = Arc::new(TypeNames::new([(Box::from("Any"), true)]));
     let variables = JsonMap::new();
     let request = Request {
         exchange: &exchange,

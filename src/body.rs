@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::Extensions;
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -56,6 +57,18 @@ impl Idle {
         }
         Poll::Pending
     }
+}
+
+/// Looks at a body that is collected while it arrives. A body that is there at once is not shown to it.
+pub trait Reader: Send {
+    /// More has arrived, and stands at the end of `text`. What is taken away here must come back at the end.
+    fn more(&mut self, text: &mut Vec<u8>);
+
+    /// Everything has arrived; returns what it was, or what it has become.
+    fn end(&mut self, text: Vec<u8>) -> Bytes;
+
+    /// States what was found out, if the body was shown.
+    fn tell(&self, extensions: &mut Extensions);
 }
 
 /// The content of a message.
@@ -128,6 +141,19 @@ impl Body {
     /// The two kinds given: `too_large` over `limit` bytes, `broken` when it ends before its time. An error of ours that the body
     /// itself ends with is passed on.
     pub async fn collect(self, limit: usize, too_large: ErrorKind, broken: ErrorKind) -> Result<Bytes, Error> {
+        self.read(limit, (too_large, broken), None).await
+    }
+
+    /// The same, with somebody who looks at it meanwhile.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn read(
+        self,
+        limit: usize,
+        (too_large, broken): (ErrorKind, ErrorKind),
+        mut reader: Option<&mut dyn Reader>,
+    ) -> Result<Bytes, Error> {
         let over = || Error::new(too_large, format!("the body is larger than {limit} bytes"));
         if http_body::Body::size_hint(&self).lower() > limit as u64 {
             return Err(over());
@@ -139,24 +165,36 @@ impl Body {
         let announced = usize::try_from(http_body::Body::size_hint(&self).lower()).unwrap_or(limit).min(MAX_RESERVED);
         let mut first = Bytes::new();
         let mut all = Vec::new();
+        let mut arrived = 0;
         let mut body = self;
         while let Some(frame) = body.frame().await {
             let data = frame.map_err(|error| failed(error, broken))?.into_data().unwrap_or_default();
-            if first.len().max(all.len()) + data.len() > limit {
+            arrived += data.len();
+            if arrived > limit {
                 return Err(over());
             }
             if first.is_empty() {
                 first = data;
                 continue;
             }
-            if all.is_empty() {
+            if all.capacity() == 0 {
                 all.reserve_exact(announced.max(first.len() + data.len()));
                 all.extend_from_slice(&first);
             }
             // Copied at once, so that what it was received into can be used again.
             all.extend_from_slice(&data);
+            drop(data);
+            if let Some(reader) = &mut reader {
+                reader.more(&mut all);
+            }
         }
-        Ok(if all.is_empty() { first } else { all.into() })
+        if all.capacity() == 0 {
+            return Ok(first);
+        }
+        Ok(match reader {
+            Some(reader) => reader.end(all),
+            None => all.into(),
+        })
     }
 }
 

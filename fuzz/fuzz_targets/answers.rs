@@ -48,8 +48,8 @@ const PASSING: &str = "{ n: count ratio flag blob color me { id color friend { _
 
 /// A graph, and the plan of one operation on it.
 pub struct World {
-    prepared: Prepared,
-    types: TypeNames,
+    prepared: Arc<Prepared>,
+    types: Arc<TypeNames>,
     services: IdVec<supergraph::ids::SubgraphId, Service>,
 }
 
@@ -59,7 +59,7 @@ pub static WORLD: LazyLock<World> = LazyLock::new(|| World::new(OPERATION));
 pub static TWINS: LazyLock<[World; 2]> = LazyLock::new(|| {
     let (passing, mut writing) = (World::new(PASSING), World::new(PASSING));
     assert!(passing.prepared.verbatim.is_some());
-    writing.prepared.verbatim = None;
+    Arc::get_mut(&mut writing.prepared).expect("nobody else has it").verbatim = None;
     [passing, writing]
 });
 
@@ -75,7 +75,7 @@ impl World {
         for (_, subgraph) in supergraph.subgraphs.iter() {
             services.push(Service::new((*subgraph.name).into(), true));
         }
-        Self { prepared: Prepared::new(plan), types: TypeNames::from(&supergraph), services }
+        Self { prepared: Arc::new(Prepared::new(plan)), types: Arc::new(TypeNames::from(&supergraph)), services }
     }
 }
 

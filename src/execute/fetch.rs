@@ -25,13 +25,14 @@ use super::{
     run::Run,
     store::{BodyId, Checkpoint, FailureId, ObjectId},
     uploads::Uploads,
+    verbatim::{Check, Checked},
 };
 use crate::{
-    body::Body,
+    body::{Body, Reader},
     error::{Error, ErrorKind},
     exchange::Exchange,
     telemetry::traces::RequestSpan,
-    upstream::Call,
+    upstream::{Call, Taking},
 };
 
 /// A fetch that can be sent.
@@ -43,6 +44,8 @@ pub struct Outgoing<'a> {
     pub body: Bytes,
     /// What its answer fills.
     pub targets: Targets<'a>,
+    /// Whether it can be passed on is found out while it arrives.
+    pub check: Option<Box<Check>>,
 }
 
 /// A fetch that has been answered, or not.
@@ -75,7 +78,7 @@ pub fn build<'a>(run: &mut Run<'a>, id: FetchId) -> Vec<Outgoing<'a>> {
                 return Vec::new();
             }
             let body = body(plan.head_of(id), fetch, run.request.variables, &[]);
-            return vec![Outgoing { id, body, targets: Targets::Root(*read, objects) }];
+            return vec![Outgoing { id, body, targets: Targets::Root(*read, objects), check: run.check().map(Box::new) }];
         }
         Target::Entities(batches) => batches,
     };
@@ -93,7 +96,7 @@ pub fn build<'a>(run: &mut Run<'a>, id: FetchId) -> Vec<Outgoing<'a>> {
         Some(opening) if parts.len() > 1 => apart(id, (fetch, opening), variables, parts),
         _ => {
             let body = body(plan.head_of(id), fetch, variables, &parts);
-            vec![Outgoing { id, body, targets: Targets::Entities(parts) }]
+            vec![Outgoing { id, body, targets: Targets::Entities(parts), check: None }]
         }
     }
 }
@@ -110,7 +113,7 @@ fn apart<'a>(id: FetchId, (fetch, opening): (&Fetch, &str), variables: &JsonMap,
         }
         let head = prepared::head(&document(opening, &these), fetch.operation_name.as_deref());
         let body = body(&head, fetch, variables, &these);
-        requests.push(Outgoing { id, body, targets: Targets::Entities(these) });
+        requests.push(Outgoing { id, body, targets: Targets::Entities(these), check: None });
     }
     requests
 }
@@ -193,6 +196,7 @@ pub async fn send<'a>(
         span
     });
     let (id, targets) = (outgoing.id, outgoing.targets);
+    let reader = outgoing.check.map(|check| check as Box<dyn Reader>);
     let reply = match request(subgraph, outgoing.body, uploads) {
         Ok(request) => {
             let deadline = exchange.deadline.min(started + subgraph.timeout);
@@ -200,7 +204,8 @@ pub async fn send<'a>(
             let upload = uploads.and(exchange.upload.clone());
             let is_idempotent = kind == OperationKind::Query && uploads.is_none();
             let call = Call { request, deadline, upload, is_idempotent, trace };
-            subgraph.upstream.fetch(exchange, call, subgraph.max_response_bytes).await.and_then(readable)
+            let taking = Taking { limit: subgraph.max_response_bytes, reader };
+            subgraph.upstream.fetch(exchange, call, taking).await.and_then(readable)
         }
         Err(error) => Err(error),
     };
@@ -245,7 +250,8 @@ pub fn finish(run: &mut Run<'_>, subgraph: SubgraphId, targets: &Targets<'_>, re
     let Some(service) = run.request.services.get(subgraph) else { return };
     let taken = reply.and_then(|reply| {
         let status = reply.status();
-        take(run, service, targets, reply.into_body()).map_err(|reason| {
+        let checked = reply.extensions().get().cloned();
+        take(run, service, targets, (reply.into_body(), checked)).map_err(|reason| {
             let detail = if status.is_success() { reason.to_owned() } else { format!("{reason}; its status was {status}") };
             Error::new(ErrorKind::UpstreamInvalid, detail)
         })
@@ -258,11 +264,16 @@ pub fn finish(run: &mut Run<'_>, subgraph: SubgraphId, targets: &Targets<'_>, re
 }
 
 /// Decodes an answer; when it is none, everything that came from it is taken back.
-fn take(run: &mut Run<'_>, service: &Service, targets: &Targets<'_>, text: Bytes) -> Result<(), &'static str> {
-    std::str::from_utf8(&text).map_err(|_| "its answer is not UTF-8")?;
-    if run.pass_on(&text) {
+fn take(
+    run: &mut Run<'_>,
+    service: &Service,
+    targets: &Targets<'_>,
+    (text, checked): (Bytes, Option<Checked>),
+) -> Result<(), &'static str> {
+    if run.pass_on(&text, checked) {
         return Ok(());
     }
+    std::str::from_utf8(&text).map_err(|_| "its answer is not UTF-8")?;
     let body = run.store.add_body(text.clone()).ok_or("its answer is too large")?;
     run.store.expect(text.len());
     let mismatch = run.failures.add(service.mismatch());

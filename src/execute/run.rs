@@ -3,7 +3,7 @@
 //! A fetch starts as soon as the fetches that it comes after have ended, well or badly. Everything happens in one task: when that is
 //! dropped because the client has left, so is whatever is in flight. Relies on `fetch` and `write`; relied on by `execute`.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use apollo_compiler::response::JsonMap;
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use super::{
     store::{FailureId, ObjectId, Raw, Store, Value},
     types::TypeNames,
     uploads::Uploads,
+    verbatim::{Check, Checked},
     write::{self, Answer},
 };
 use crate::{
@@ -37,11 +38,11 @@ pub struct Request<'a> {
     /// For whom.
     pub exchange: &'a Exchange,
     /// The plan.
-    pub plan: &'a Prepared,
+    pub plan: &'a Arc<Prepared>,
     /// Who answers.
     pub services: &'a IdVec<SubgraphId, Service>,
     /// The supergraph's types.
-    pub types: &'a TypeNames,
+    pub types: &'a Arc<TypeNames>,
     /// The client's variables, coerced.
     pub variables: &'a JsonMap,
     /// Values of the root row that are known before any fetch: introspection.
@@ -187,11 +188,20 @@ impl<'a> Run<'a> {
         self.end(id, time);
     }
 
-    /// Takes a subgraph's answer for the client's, if it is that.
-    pub fn pass_on(&mut self, text: &Bytes) -> bool {
+    /// The check of an answer that may be the client's.
+    pub fn check(&self) -> Option<Check> {
         let Request { plan, types, limit, .. } = self.request;
-        let passed = plan.verbatim.as_ref().and_then(|verbatim| verbatim.pass(text, (&plan.plan.shape, types), limit));
-        self.verbatim = passed;
+        plan.verbatim.is_some().then(|| Check::new(plan.clone(), types.clone(), limit))
+    }
+
+    /// Takes a subgraph's answer for the client's, if it is that. Checked for another plan, it may be complete for that one.
+    pub fn pass_on(&mut self, text: &Bytes, checked: Option<Checked>) -> bool {
+        let known = checked.filter(|checked| Arc::ptr_eq(&checked.plan, self.request.plan)).map(|checked| checked.is_passed);
+        self.verbatim = match known {
+            Some(true) => Some(text.clone()),
+            Some(false) => None,
+            None => self.check().and_then(|check| check.whole(text)),
+        };
         self.verbatim.is_some()
     }
 

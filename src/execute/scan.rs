@@ -119,6 +119,14 @@ impl<'a> Scanner<'a> {
         taken.is_some()
     }
 
+    /// Takes `text` if exactly that comes next.
+    #[inline]
+    pub fn take_text(&mut self, text: &str) -> bool {
+        let is_next = self.text.get(self.at..).is_some_and(|rest| rest.starts_with(text.as_bytes()));
+        self.at += if is_next { text.len() } else { 0 };
+        is_next
+    }
+
     /// Takes any key and its colon; returns what stands between the quotes, escapes included.
     ///
     /// # Errors

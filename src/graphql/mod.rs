@@ -114,7 +114,7 @@ pub struct Endpoint {
 struct Engine {
     graph: Graph,
     services: IdVec<SubgraphId, Service>,
-    types: TypeNames,
+    types: Arc<TypeNames>,
     introspector: Introspector,
     authorization: authz::AuthorizationDirectivesConfig,
     rules: Rules,
@@ -235,7 +235,7 @@ impl Engine {
         }
         Self {
             services,
-            types: TypeNames::from(&*graph.supergraph),
+            types: Arc::new(TypeNames::from(&*graph.supergraph)),
             introspector: Introspector::new(&graph.supergraph.client),
             rules: Rules {
                 budget: settings.budget,

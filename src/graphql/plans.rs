@@ -101,7 +101,7 @@ struct Key {
 #[derive(Debug)]
 pub struct Ready {
     /// The plan.
-    pub plan: Prepared,
+    pub plan: Arc<Prepared>,
     /// What is answered from the client schema.
     pub introspection: Option<introspection::Prepared>,
     /// Where in the answer fields are denied, as far as they are looked at.
@@ -224,7 +224,7 @@ impl Planner {
         let part = |part| introspection::Prepared::new(&self.supergraph.client, part);
         let introspection = plan.introspection.as_ref().map(part).transpose()?;
         let denied = if options.denied.is_empty() { Vec::new() } else { authz::denied_in(&plan.shape) };
-        Ok(Arc::new(Ready { plan: Prepared::new(plan), introspection, denied }))
+        Ok(Arc::new(Ready { plan: Arc::new(Prepared::new(plan)), introspection, denied }))
     }
 }
 

@@ -43,7 +43,7 @@ pub use self::{
     shaping::{RequestCompression, ShapingConfig},
 };
 use crate::{
-    body::Body,
+    body::{Body, Reader},
     coding::Encoding,
     error::Error,
     exchange::{Exchange, Upload},
@@ -111,6 +111,20 @@ pub struct Call {
     pub is_idempotent: bool,
     /// The span under which the call is traced.
     pub trace: Option<TraceContext>,
+}
+
+/// How the whole answer to a call is taken.
+pub struct Taking {
+    /// Up to which size.
+    pub limit: usize,
+    /// Who looks at it while it arrives, unless it is encoded. What is found out is in the answer's extensions.
+    pub reader: Option<Box<dyn Reader>>,
+}
+
+impl From<usize> for Taking {
+    fn from(limit: usize) -> Self {
+        Self { limit, reader: None }
+    }
 }
 
 /// The answer to a call; its body may still be arriving.
@@ -198,12 +212,17 @@ impl Upstream {
         self.service.call(call, key)
     }
 
-    /// Sends a call and reads its whole answer, at most `limit` bytes. Where `deduplicate_query` is on, identical idempotent
+    /// Sends a call and reads its whole answer. Where `deduplicate_query` is on, identical idempotent
     /// calls in flight share one answer: identical in everything that is sent, headers included.
     ///
     /// # Errors
     /// One of the `Upstream…` kinds.
-    pub async fn fetch(&self, exchange: &Exchange, mut call: Call, limit: usize) -> Result<http::Response<Bytes>, Error> {
+    pub async fn fetch(
+        &self,
+        exchange: &Exchange,
+        mut call: Call,
+        taking: impl Into<Taking>,
+    ) -> Result<http::Response<Bytes>, Error> {
         self.rules.apply_to_request(&exchange.headers, call.request.headers_mut());
         let deadline = call.deadline;
         self.service.introduce(exchange, &mut call);
@@ -213,7 +232,7 @@ impl Upstream {
         if let Some(encoding) = self.encoding {
             shaping::encode(encoding, &mut call.request)?;
         }
-        let work = self.service.clone().fetch(call, hash, limit);
+        let work = self.service.clone().fetch(call, hash, taking.into());
         match shared {
             None => work.await,
             Some((flights, key)) => {
@@ -231,7 +250,7 @@ impl Upstream {
         limit: usize,
     ) -> impl Future<Output = Result<http::Response<Bytes>, Error>> + Send + use<> {
         self.rules.apply_to_request(&exchange.headers, call.request.headers_mut());
-        self.service.clone().fetch(call, self.service.key(exchange), limit)
+        self.service.clone().fetch(call, self.service.key(exchange), limit.into())
     }
 
     /// Applies the rules for responses to an answer that goes to the client as it is otherwise.

@@ -1,6 +1,6 @@
 //! A builder of plans and a driver that answers their fetches from a script.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use apollo_compiler::response::JsonMap;
 use bytes::Bytes;
@@ -15,9 +15,17 @@ use supergraph::{
 };
 
 use crate::{
+    body::Reader as _,
     error::{Error, ErrorKind},
     exchange::{Exchange, Peer},
-    execute::{Request, errors::Service, fetch, prepared::Prepared, run::Run, types::TypeNames},
+    execute::{
+        Request,
+        errors::Service,
+        fetch::{self, Outgoing},
+        prepared::Prepared,
+        run::Run,
+        types::TypeNames,
+    },
 };
 
 pub const ANY: LeafKind = LeafKind::Any;
@@ -152,22 +160,49 @@ pub fn run(plan: Plan, mut script: impl FnMut(usize, Json) -> Reply) -> Json {
 
 /// The same, with bytes for answers and text for a result.
 pub fn run_text(plan: Plan, script: impl FnMut(usize, Json) -> Result<Bytes, ()>) -> String {
-    run_prepared(&Prepared::new(plan), script)
+    run_prepared(Prepared::new(plan), script)
 }
 
 /// The same for a plan that is prepared.
-pub fn run_prepared(prepared: &Prepared, mut script: impl FnMut(usize, Json) -> Result<Bytes, ()>) -> String {
+pub fn run_prepared(prepared: Prepared, mut script: impl FnMut(usize, Json) -> Result<Bytes, ()>) -> String {
+    run_asked(prepared, |subgraph, outgoing| {
+        let body = serde_json::from_slice(&outgoing.body).expect("the request is JSON");
+        script(subgraph, body).map(http::Response::new)
+    })
+}
+
+/// The same with a text that answers every fetch and arrives in pieces, which end at these places.
+pub fn run_in_pieces(prepared: Prepared, text: &[u8], ends: &[usize]) -> String {
+    run_asked(prepared, |_, outgoing| {
+        let Some(mut check) = outgoing.check.take() else { return Ok(http::Response::new(text.to_vec().into())) };
+        let (mut there, mut start) = (Vec::new(), 0);
+        for end in ends.iter().copied().chain([text.len()]) {
+            there.extend_from_slice(text.get(start..end).unwrap_or_default());
+            start = start.max(end);
+            check.more(&mut there);
+        }
+        let mut response = http::Response::new(check.end(there));
+        check.tell(response.extensions_mut());
+        Ok(response)
+    })
+}
+
+fn run_asked(
+    prepared: Prepared,
+    mut script: impl FnMut(usize, &mut Outgoing<'_>) -> Result<http::Response<Bytes>, ()>,
+) -> String {
     let exchange = exchange();
     let mut services = IdVec::default();
     for name in ["users", "products", "reviews"] {
         services.push(Service::new(name.into(), name != "reviews"));
     }
     let names = [("Query", true), ("User", true), ("Product", true), ("Node", false)];
-    let types = TypeNames::new(names.map(|(name, is_object)| (Box::from(name), is_object)));
+    let types = Arc::new(TypeNames::new(names.map(|(name, is_object)| (Box::from(name), is_object))));
+    let prepared = Arc::new(prepared);
     let variables = JsonMap::new();
     let request = Request {
         exchange: &exchange,
-        plan: prepared,
+        plan: &prepared,
         services: &services,
         types: &types,
         variables: &variables,
@@ -176,12 +211,10 @@ pub fn run_prepared(prepared: &Prepared, mut script: impl FnMut(usize, Json) -> 
     };
     let mut run = Run::new(request);
     while let Some(id) = run.next_ready() {
-        for outgoing in run.start(id) {
+        for mut outgoing in run.start(id) {
             let of = prepared.plan.fetches.get(id).unwrap().subgraph.index();
-            let body = serde_json::from_slice(&outgoing.body).expect("the request is JSON");
-            let reply = script(of, body)
-                .map(http::Response::new)
-                .map_err(|()| Error::new(ErrorKind::UpstreamUnreachable, "the secret address refused"));
+            let reply =
+                script(of, &mut outgoing).map_err(|()| Error::new(ErrorKind::UpstreamUnreachable, "the secret address refused"));
             run.receive(fetch::Incoming { id, targets: outgoing.targets, reply, time: Duration::ZERO });
         }
     }

@@ -1,5 +1,8 @@
 //! Answers that are passed on as they came: only right ones, and what the client gets is what it would get otherwise.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::Value as Json;
 use supergraph::{
@@ -11,7 +14,14 @@ use supergraph::{
 };
 
 use super::support::*;
-use crate::execute::prepared::Prepared;
+use crate::{
+    body::Reader as _,
+    execute::{
+        prepared::Prepared,
+        types::TypeNames,
+        verbatim::{Check, Checked},
+    },
+};
 
 const RIGHT: &str = r#"{"data":{"users":[{"id":"1","n":-7,"color":"RED","best":{"x":1.5,"ok":true}},{"id":"2","n":8,"color":null,"best":null}],"tags":[["a"],[],null],"any":{"b":[1]}}}"#;
 
@@ -63,12 +73,18 @@ fn typed() -> Plan {
     plan
 }
 
-/// The answer to this text, and what it is when nothing is passed on.
+/// The answer to this text, and what it is when nothing is passed on. It is the same when the text arrives byte by byte.
 fn both(plan: Plan, text: &[u8]) -> (String, String) {
+    both_in_pieces(plan, text, &(0..text.len()).collect::<Vec<_>>())
+}
+
+/// The same with other pieces.
+fn both_in_pieces(plan: Plan, text: &[u8], ends: &[usize]) -> (String, String) {
+    let one = run_prepared(Prepared::new(plan.clone()), |_, _| Ok(text.to_vec().into()));
+    assert_eq!(one, run_in_pieces(Prepared::new(plan.clone()), text, ends), "in pieces {ends:?}");
     let mut prepared = Prepared::new(plan);
-    let one = run_prepared(&prepared, |_, _| Ok(text.to_vec().into()));
     prepared.verbatim = None;
-    (one, run_prepared(&prepared, |_, _| Ok(text.to_vec().into())))
+    (one, run_prepared(prepared, |_, _| Ok(text.to_vec().into())))
 }
 
 #[test]
@@ -189,12 +205,65 @@ fn type_names_that_the_plan_knows_are_put_in() {
     assert!(Prepared::new(named()).verbatim.is_some());
 }
 
+/// The check of an answer to this plan's fetch.
+fn check(plan: Plan) -> Check {
+    let types = TypeNames::new(["Query", "User", "Product"].map(|name| (Box::from(name), true)));
+    Check::new(Arc::new(Prepared::new(plan)), Arc::new(types), 1 << 20)
+}
+
+/// Whether a text that arrives in pieces is passed on, and what became of it.
+fn shown(plan: Plan, text: &[u8], size: usize) -> (Option<bool>, Bytes) {
+    let mut check = check(plan);
+    let mut there = Vec::new();
+    for piece in text.chunks(size) {
+        there.extend_from_slice(piece);
+        check.more(&mut there);
+    }
+    let text = check.end(there);
+    let mut extensions = http::Extensions::new();
+    check.tell(&mut extensions);
+    (extensions.get::<Checked>().map(|checked| checked.is_passed), text)
+}
+
+#[test]
+fn a_wrong_answer_is_given_back_as_it_came_however_late_it_is_wrong() {
+    for (from, to) in [("]}}}", "]}}"), (r#""n":8"#, r#""n":"8""#), (r#"{"x":1.5"#, r#"{"__typename":"Product","x":1.5"#)] {
+        let text = RIGHT.replacen(from, to, 1);
+        assert_ne!(text, RIGHT);
+        for size in [1, 7, 50, 1000] {
+            let (is_passed, given) = shown(named(), text.as_bytes(), size);
+            assert_eq!((is_passed, std::str::from_utf8(&given)), (Some(false), Ok(text.as_str())));
+        }
+    }
+}
+
+#[test]
+fn what_has_arrived_is_checked_before_the_rest_arrives() {
+    let (begun, _) = RIGHT.split_at(RIGHT.find(r#"E"},{"id""#).unwrap_or(RIGHT.len() / 2));
+    let before = begun.rfind(r#","color""#).unwrap();
+    for size in [1, 7, 64] {
+        let mut check = check(typed());
+        let mut there = Vec::new();
+        for piece in begun.as_bytes().chunks(size) {
+            there.extend_from_slice(piece);
+            check.more(&mut there);
+        }
+        // A value that is not there as a whole is left until twice as much of it is.
+        let at: usize = (before.saturating_sub(20)..=begun.len())
+            .rev()
+            .find(|at| format!("{check:?}").contains(&format!("at: {at},")))
+            .unwrap();
+        assert!(at >= before.saturating_sub(size), "{at} of {before} bytes are checked");
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_a_subgraph_says_the_client_gets_the_same(
         places in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b"\"{}[],:0159-eE.ntrufals\\ aid\x00\xff".to_vec())), 0..4),
         cut in prop::option::weighted(0.2, any::<prop::sample::Index>()),
         has_names in any::<bool>(),
+        ends in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
     ) {
         let mut text = RIGHT.as_bytes().to_vec();
         for (place, byte) in places {
@@ -204,7 +273,9 @@ proptest! {
         if let Some(cut) = cut {
             text.truncate(cut.index(text.len()));
         }
-        let (one, other) = both(if has_names { named() } else { typed() }, &text);
+        let mut ends: Vec<usize> = ends.iter().map(|end| end.index(text.len() + 1)).collect();
+        ends.sort_unstable();
+        let (one, other) = both_in_pieces(if has_names { named() } else { typed() }, &text, &ends);
         let read = |text: &str| serde_json::from_str::<Json>(text).unwrap();
         prop_assert_eq!(read(&one), read(&other));
     }

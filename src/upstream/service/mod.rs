@@ -21,7 +21,7 @@ use tokio::{
 
 use self::endpoints::{Endpoint, Endpoints};
 use super::{
-    Call, Failure, Fault, Reply, UpstreamConfig,
+    Call, Failure, Fault, Reply, Taking, UpstreamConfig,
     breaker::{Breaker, Outcome, State},
     discovery::{Discovery, Records},
     failure::late,
@@ -33,7 +33,7 @@ use super::{
     retry::Retry,
 };
 use crate::{
-    body::Body,
+    body::{Body, Reader},
     coding,
     error::{Error, ErrorKind},
     exchange::{Exchange, Upload, within},
@@ -154,15 +154,21 @@ impl Service {
         }
     }
 
-    /// A call and its whole answer, at most `limit` bytes.
+    /// A call and its whole answer.
     ///
     /// # Errors
     /// One of the `Upstream…` kinds.
-    pub async fn fetch(self: Arc<Self>, call: Call, key: Option<u64>, limit: usize) -> Result<http::Response<Bytes>, Error> {
+    pub async fn fetch(self: Arc<Self>, call: Call, key: Option<u64>, taking: Taking) -> Result<http::Response<Bytes>, Error> {
         let deadline = call.deadline;
-        let (head, body) = self.call(call, key).await?.into_parts();
-        let body = body.collect(limit, ErrorKind::UpstreamTooLarge, ErrorKind::UpstreamInvalid);
+        let Taking { limit, reader } = taking;
+        let (mut head, body) = self.call(call, key).await?.into_parts();
+        let mut reader = reader.filter(|_| !head.headers.contains_key(header::CONTENT_ENCODING));
+        let shown = reader.as_deref_mut().map(|reader| reader as &mut dyn Reader);
+        let body = body.read(limit, (ErrorKind::UpstreamTooLarge, ErrorKind::UpstreamInvalid), shown);
         let body = timeout_at(deadline.into(), body).await.unwrap_or_else(|_| Err(late()))?;
+        if let Some(reader) = reader {
+            reader.tell(&mut head.extensions);
+        }
         let body = coding::decode(&head.headers, body, limit)
             .map_err(|reason| reason.error(ErrorKind::UpstreamTooLarge, ErrorKind::UpstreamInvalid))?;
         Ok(http::Response::from_parts(head, body))
