@@ -119,12 +119,30 @@ impl<'a> Scanner<'a> {
         taken.is_some()
     }
 
-    /// Takes `text` if exactly that comes next.
+    /// The text from the cursor on.
     #[inline]
-    pub fn take_text(&mut self, text: &str) -> bool {
-        let is_next = self.text.get(self.at..).is_some_and(|rest| rest.starts_with(text.as_bytes()));
-        self.at += if is_next { text.len() } else { 0 };
+    pub fn rest(&self) -> &'a [u8] {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// Takes `byte` if it is the next one, without white space before it.
+    #[inline]
+    pub fn take_next(&mut self, byte: u8) -> bool {
+        let is_next = self.text.get(self.at) == Some(&byte);
+        self.at += usize::from(is_next);
         is_next
+    }
+
+    /// Takes the digits of a whole number that is not negative; how many, or 0 when what follows is more of a number or none.
+    #[inline]
+    pub fn take_digits(&mut self) -> usize {
+        let start = self.at;
+        let is_number = self.digits().is_ok();
+        let (is_led, next) = (self.text.get(start) == Some(&b'0'), self.text.get(self.at));
+        if !is_number || is_led || matches!(next, Some(b'.' | b'e' | b'E')) {
+            return 0;
+        }
+        self.at - start
     }
 
     /// Takes any key and its colon; returns what stands between the quotes, escapes included.
@@ -160,6 +178,15 @@ impl<'a> Scanner<'a> {
     #[inline]
     pub fn string(&mut self) -> Result<(), Malformed> {
         self.expect(b'"')?;
+        self.rest_of_string()
+    }
+
+    /// Takes a string whose first quote is taken.
+    ///
+    /// # Errors
+    /// It has no end, a bare control character, an unknown escape or half a surrogate pair.
+    #[inline]
+    pub fn rest_of_string(&mut self) -> Result<(), Malformed> {
         loop {
             self.skip_plain();
             match self.text.get(self.at) {

@@ -29,10 +29,21 @@ pub struct Verbatim {
 
 #[derive(Debug)]
 struct Field {
-    /// `,"key":`
-    key: Box<str>,
+    key: Key,
     wrap: Wrap,
     value: Expected,
+}
+
+/// Bytes that are compared at once.
+const FIRST: usize = 16;
+
+/// A response key as it stands in a text without spaces: `,"key":`
+#[derive(Debug)]
+struct Key {
+    text: Box<str>,
+    /// Its first bytes, and which of these bits are of it.
+    first: u128,
+    mask: u128,
 }
 
 /// What stands inside a field's lists.
@@ -67,14 +78,35 @@ impl Verbatim {
     }
 }
 
-impl Field {
-    /// `"key":`
-    fn first_key(&self) -> &str {
-        self.key.get(1..).unwrap_or_default()
+impl Key {
+    fn new(name: &str) -> Self {
+        let text = format!(",\"{name}\":");
+        let mut first = [0; FIRST];
+        let mut mask = [0; FIRST];
+        for ((byte, first), mask) in text.bytes().zip(&mut first).zip(&mut mask) {
+            (*first, *mask) = (byte, 0xFF);
+        }
+        Self { text: text.into(), first: u128::from_le_bytes(first), mask: u128::from_le_bytes(mask) }
+    }
+
+    /// As it stands after a field, or before all.
+    fn text(&self, is_begun: bool) -> &str {
+        self.text.get(usize::from(!is_begun)..).unwrap_or_default()
     }
 
     fn name(&self) -> &str {
-        self.key.get(2..self.key.len() - 2).unwrap_or_default()
+        self.text.get(2..self.text.len() - 2).unwrap_or_default()
+    }
+
+    /// Whether `rest` begins with it, which is seen at a glance unless it is long or the text ends soon.
+    #[inline]
+    fn begins(&self, rest: &[u8], is_begun: bool) -> bool {
+        let skipped = 8 * u32::from(!is_begun);
+        match rest.first_chunk::<FIRST>() {
+            Some(next) if (u128::from_le_bytes(*next) ^ self.first >> skipped) & self.mask >> skipped != 0 => false,
+            Some(_) if self.text.len() <= FIRST => true,
+            _ => rest.starts_with(self.text(is_begun).as_bytes()),
+        }
     }
 }
 
@@ -113,7 +145,7 @@ fn set(shape: &Shape, layout: LayoutId, read: ReadId, sets: &mut Vec<Box<[Field]
 /// A field that is written for every object.
 fn plain(field: &OutputField, value: Expected) -> Option<Field> {
     let is_plain = field.types.is_none() && field.condition.is_none() && field.unreachable.is_none();
-    is_plain.then(|| Field { key: format!(",\"{}\":", field.key).into(), wrap: field.wrap, value })
+    is_plain.then(|| Field { key: Key::new(&field.key), wrap: field.wrap, value })
 }
 
 fn is_same(shown: &OutputField, taken: &ReadField) -> bool {

@@ -71,7 +71,8 @@ async fn clients_that_leave_leave_nothing_behind_and_get_nobody_elses_answer() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let (after, _) = router.memory();
-    assert!(after < before + before / 4, "memory grew from {before} to {after} bytes");
+    // Less than half a kilobyte for each of them. On its level, it goes up and down by a megabyte and a half.
+    assert!(after < before + (4 << 20), "memory grew from {before} to {after} bytes");
     // What is open is the pool's idle connections and those of the clients that stayed.
     assert!(router.open_files() < 250, "{} files are open", router.open_files());
     ask(&router, 7, None).await;

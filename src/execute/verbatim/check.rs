@@ -131,6 +131,8 @@ impl Check {
         }
         reading.scan.seek(self.progress.at);
         while let Some(top) = self.progress.open.last_mut() {
+            reading.leaves(top);
+            self.progress.at = reading.scan.position();
             let step = reading.step(*top);
             let at = reading.scan.position();
             // A number that ends with what is there may go on.
@@ -165,8 +167,8 @@ impl Check {
         }
         self.copy(text, self.progress.at);
         let start = self.out.len();
-        let (key, after): (&str, &[u8]) = if is_begun { (&field.key, b"\"") } else { (field.first_key(), b"\",") };
-        for part in [key.as_bytes(), b"\"", self.types.name(id).as_bytes(), after] {
+        let after: &[u8] = if is_begun { b"\"" } else { b"\"," };
+        for part in [field.key.text(is_begun).as_bytes(), b"\"", self.types.name(id).as_bytes(), after] {
             self.out.extend_from_slice(part);
         }
         // Past the limit, which is less than what 32 bits count, nothing is put in.
@@ -293,16 +295,72 @@ impl Reading<'_> {
         }
     }
 
+    /// Takes the leaves that come next, as far as they stand there without spaces and none of them is null: as most do.
+    fn leaves(&mut self, top: &mut Open) {
+        match top {
+            Open::Object { set, next, is_begun } => {
+                let fields = self.verbatim.sets.get(*set as usize).map_or(&[][..], |fields| fields);
+                for field in fields.get(*next as usize..).unwrap_or_default() {
+                    let start = self.scan.position();
+                    if field.wrap.lists > 0 || !self.take_key(field, *is_begun) || !self.leaf(field.value) {
+                        return self.scan.seek(start);
+                    }
+                    *next += 1;
+                    *is_begun = true;
+                }
+            }
+            Open::List { set, field, level, is_begun } => {
+                let Some(field) = self.verbatim.field(*set, *field).filter(|field| field.wrap.lists == *level + 1) else {
+                    return;
+                };
+                loop {
+                    let start = self.scan.position();
+                    if *is_begun && !self.scan.take_next(b',') || !self.leaf(field.value) {
+                        return self.scan.seek(start);
+                    }
+                    *is_begun = true;
+                }
+            }
+        }
+    }
+
+    /// Takes a leaf that is written as it stands, and not the last of what is there.
+    #[inline]
+    fn leaf(&mut self, value: Expected) -> bool {
+        let Expected::Leaf(kind) = value else { return false };
+        let is_plain = match kind {
+            LeafKind::String | LeafKind::Id => self.scan.take_next(b'"') && self.scan.rest_of_string().is_ok(),
+            LeafKind::Int => (1..=9).contains(&self.scan.take_digits()),
+            LeafKind::Float | LeafKind::Boolean | LeafKind::Enum(_) => {
+                let start = self.scan.position();
+                let is_value = self.scan.value().is_ok();
+                is_value && leaf::is_final(&self.plan.plan.shape, kind, self.scan.slice(start, self.scan.position()))
+            }
+            LeafKind::Any => false,
+        };
+        is_plain && self.scan.position() < self.scan.len()
+    }
+
+    /// Takes a key that stands there without spaces.
+    #[inline]
+    fn take_key(&mut self, field: &Field, is_begun: bool) -> bool {
+        let start = self.scan.position();
+        let is_next = field.key.begins(self.scan.rest(), is_begun);
+        if is_next {
+            self.scan.seek(start + field.key.text.len() - usize::from(!is_begun));
+        }
+        is_next
+    }
+
     #[inline]
     fn key(&mut self, field: &Field, is_begun: bool) -> Result<(), Differs> {
-        let key = if is_begun { &*field.key } else { field.first_key() };
-        if self.scan.take_text(key) {
+        if self.take_key(field, is_begun) {
             return Ok(());
         }
         if is_begun {
             self.scan.expect(b',')?;
         }
-        if self.scan.take_key(field.name()) { Ok(()) } else { Err(Differs) }
+        if self.scan.take_key(field.key.name()) { Ok(()) } else { Err(Differs) }
     }
 
     /// Takes a value under `level` lists of its field, or its start; then it goes on like `next`.
