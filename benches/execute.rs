@@ -7,6 +7,7 @@
 use std::{
     collections::HashMap,
     hint::black_box,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -62,7 +63,7 @@ fn main() {
     let document = || Document::new(black_box(OPERATION), &supergraph, &rules).expect("the operation is valid");
     let operation = document().operation(None).expect("there is one").clone();
     let planned = || plan(&supergraph, &tables, &operation.planned, &PlanOptions::default()).expect("there is a plan");
-    let prepared = Prepared::new(planned());
+    let prepared = Arc::new(Prepared::new(planned()));
 
     let (head, ()) = http::Request::new(()).into_parts();
     let exchange = Exchange::new(Peer { address: ([127, 0, 0, 1], 1).into(), is_tls: false }, head, Duration::from_secs(1));
@@ -70,7 +71,7 @@ fn main() {
     for (_, subgraph) in supergraph.subgraphs.iter() {
         services.push(Service::new((&*subgraph.name).into(), true));
     }
-    let types = TypeNames::from(&supergraph);
+    let types = Arc::new(TypeNames::from(&supergraph));
     let variables = JsonMap::new();
     let request = Request {
         exchange: &exchange,

@@ -2,7 +2,7 @@
 //! `subgraph_answer` rely on it.
 
 use std::{
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
 
@@ -11,8 +11,11 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 use serde_json::Value as Json;
 use supergate::{
+    body::Reader as _,
     exchange::{Exchange, Peer},
-    execute::{Request, errors::Service, fetch::Incoming, prepared::Prepared, run::Run, types::TypeNames},
+    execute::{
+        Request, errors::Service, fetch::Incoming, prepared::Prepared, run::Run, types::TypeNames, verbatim::Check,
+    },
 };
 use supergraph::{
     compose::{Source, compose},
@@ -100,9 +103,12 @@ pub fn run(world: &World, mut say: impl FnMut(usize) -> Bytes) -> String {
     let started = Instant::now();
     let mut count = 0;
     while let Some(id) = run.next_ready() {
-        for outgoing in run.start(id) {
+        for mut outgoing in run.start(id) {
             serde_json::from_slice::<IgnoredAny>(&outgoing.body).expect("what is sent is JSON");
-            let reply = Ok(http::Response::new(say(count)));
+            let reply = Ok(match outgoing.check.take() {
+                Some(check) => in_pieces(check, &say(count)),
+                None => http::Response::new(say(count)),
+            });
             count += 1;
             run.receive(Incoming { id, targets: outgoing.targets, reply, time: started.elapsed() });
         }
@@ -110,6 +116,22 @@ pub fn run(world: &World, mut say: impl FnMut(usize) -> Bytes) -> String {
     let outcome = run.write();
     let json = outcome.map(|outcome| outcome.answer.json).unwrap_or_else(|_| Bytes::from_static(b"{\"data\":null}"));
     String::from_utf8(json.to_vec()).expect("UTF-8")
+}
+
+/// An answer that arrives in pieces and is checked meanwhile. Those that are one piece are checked later.
+fn in_pieces(mut check: Box<Check>, text: &[u8]) -> http::Response<Bytes> {
+    let size = [1, 7, 64, usize::MAX][text.len() % 4];
+    if size > text.len() {
+        return http::Response::new(Bytes::copy_from_slice(text));
+    }
+    let mut there = Vec::new();
+    for piece in text.chunks(size) {
+        there.extend_from_slice(piece);
+        check.more(&mut there);
+    }
+    let mut response = http::Response::new(check.end(there));
+    check.tell(response.extensions_mut());
+    response
 }
 
 /// Panics where an answer is not one to the operation: other keys, values of another kind, null where it may not be, errors

@@ -119,12 +119,6 @@ impl<'a> Scanner<'a> {
         taken.is_some()
     }
 
-    /// The text from the cursor on.
-    #[inline]
-    pub fn rest(&self) -> &'a [u8] {
-        self.text.get(self.at..).unwrap_or_default()
-    }
-
     /// Takes `byte` if it is the next one, without white space before it.
     #[inline]
     pub fn take_next(&mut self, byte: u8) -> bool {

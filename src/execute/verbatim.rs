@@ -16,6 +16,7 @@ use supergraph::{
     },
 };
 
+use super::short;
 pub use check::{Check, Checked};
 
 /// What an answer must look like.
@@ -29,21 +30,11 @@ pub struct Verbatim {
 
 #[derive(Debug)]
 struct Field {
-    key: Key,
+    name: Box<str>,
+    /// The same as it mostly stands in the text.
+    key: short::Expected,
     wrap: Wrap,
     value: Expected,
-}
-
-/// Bytes that are compared at once.
-const FIRST: usize = 16;
-
-/// A response key as it stands in a text without spaces: `,"key":`
-#[derive(Debug)]
-struct Key {
-    text: Box<str>,
-    /// Its first bytes, and which of these bits are of it.
-    first: u128,
-    mask: u128,
 }
 
 /// What stands inside a field's lists.
@@ -75,38 +66,6 @@ impl Verbatim {
 
     fn field(&self, set: u32, field: u32) -> Option<&Field> {
         self.sets.get(set as usize)?.get(field as usize)
-    }
-}
-
-impl Key {
-    fn new(name: &str) -> Self {
-        let text = format!(",\"{name}\":");
-        let mut first = [0; FIRST];
-        let mut mask = [0; FIRST];
-        for ((byte, first), mask) in text.bytes().zip(&mut first).zip(&mut mask) {
-            (*first, *mask) = (byte, 0xFF);
-        }
-        Self { text: text.into(), first: u128::from_le_bytes(first), mask: u128::from_le_bytes(mask) }
-    }
-
-    /// As it stands after a field, or before all.
-    fn text(&self, is_begun: bool) -> &str {
-        self.text.get(usize::from(!is_begun)..).unwrap_or_default()
-    }
-
-    fn name(&self) -> &str {
-        self.text.get(2..self.text.len() - 2).unwrap_or_default()
-    }
-
-    /// Whether `rest` begins with it, which is seen at a glance unless it is long or the text ends soon.
-    #[inline]
-    fn begins(&self, rest: &[u8], is_begun: bool) -> bool {
-        let skipped = 8 * u32::from(!is_begun);
-        match rest.first_chunk::<FIRST>() {
-            Some(next) if (u128::from_le_bytes(*next) ^ self.first >> skipped) & self.mask >> skipped != 0 => false,
-            Some(_) if self.text.len() <= FIRST => true,
-            _ => rest.starts_with(self.text(is_begun).as_bytes()),
-        }
     }
 }
 
@@ -145,7 +104,7 @@ fn set(shape: &Shape, layout: LayoutId, read: ReadId, sets: &mut Vec<Box<[Field]
 /// A field that is written for every object.
 fn plain(field: &OutputField, value: Expected) -> Option<Field> {
     let is_plain = field.types.is_none() && field.condition.is_none() && field.unreachable.is_none();
-    is_plain.then(|| Field { key: Key::new(&field.key), wrap: field.wrap, value })
+    is_plain.then(|| Field { name: field.key.clone(), key: short::Expected::new(&field.key), wrap: field.wrap, value })
 }
 
 fn is_same(shown: &OutputField, taken: &ReadField) -> bool {

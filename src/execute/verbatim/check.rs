@@ -167,8 +167,8 @@ impl Check {
         }
         self.copy(text, self.progress.at);
         let start = self.out.len();
-        let after: &[u8] = if is_begun { b"\"" } else { b"\"," };
-        for part in [field.key.text(is_begun).as_bytes(), b"\"", self.types.name(id).as_bytes(), after] {
+        let (before, after): (&[u8], &[u8]) = if is_begun { (b",\"", b"\"") } else { (b"\"", b"\",") };
+        for part in [before, field.name.as_bytes(), b"\":\"", self.types.name(id).as_bytes(), after] {
             self.out.extend_from_slice(part);
         }
         // Past the limit, which is less than what 32 bits count, nothing is put in.
@@ -302,7 +302,8 @@ impl Reading<'_> {
                 let fields = self.verbatim.sets.get(*set as usize).map_or(&[][..], |fields| fields);
                 for field in fields.get(*next as usize..).unwrap_or_default() {
                     let start = self.scan.position();
-                    if field.wrap.lists > 0 || !self.take_key(field, *is_begun) || !self.leaf(field.value) {
+                    let is_next = (!*is_begun || self.scan.take_next(b',')) && self.scan.take_expected(&field.key);
+                    if field.wrap.lists > 0 || !is_next || !self.leaf(field.value) {
                         return self.scan.seek(start);
                     }
                     *next += 1;
@@ -341,26 +342,11 @@ impl Reading<'_> {
         is_plain && self.scan.position() < self.scan.len()
     }
 
-    /// Takes a key that stands there without spaces.
-    #[inline]
-    fn take_key(&mut self, field: &Field, is_begun: bool) -> bool {
-        let start = self.scan.position();
-        let is_next = field.key.begins(self.scan.rest(), is_begun);
-        if is_next {
-            self.scan.seek(start + field.key.text.len() - usize::from(!is_begun));
-        }
-        is_next
-    }
-
-    #[inline]
     fn key(&mut self, field: &Field, is_begun: bool) -> Result<(), Differs> {
-        if self.take_key(field, is_begun) {
-            return Ok(());
-        }
         if is_begun {
             self.scan.expect(b',')?;
         }
-        if self.scan.take_key(field.key.name()) { Ok(()) } else { Err(Differs) }
+        if self.scan.take_expected(&field.key) || self.scan.take_key(&field.name) { Ok(()) } else { Err(Differs) }
     }
 
     /// Takes a value under `level` lists of its field, or its start; then it goes on like `next`.
