@@ -28,7 +28,7 @@ pub fn run(args: ServeArgs) -> io::Result<Outcome> {
 
 /// Runs a future on as many threads as there are processors.
 pub fn with_runtime(work: impl Future<Output = Outcome>) -> io::Result<Outcome> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(busy::most_threads()).build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(busy::WAITING).build()?;
     let outcome = runtime.block_on(work);
     // What still runs is of no use to anybody now.
     runtime.shutdown_background();

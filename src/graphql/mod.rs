@@ -41,6 +41,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     body::Body,
+    busy,
     error::{Error, ErrorKind},
     exchange::{Exchange, OperationFacts, Planning},
     execute::{self, Subgraph, errors::Service, types::TypeNames, uploads::Uploads},
@@ -243,7 +244,7 @@ impl Engine {
                 demand_control: DemandControl::new(&settings.demand_control, &graph.supergraph).map(Arc::new),
             },
             authorization: settings.authorization,
-            parsing: Arc::new(Semaphore::new(crate::busy::at_once())),
+            parsing: Arc::new(Semaphore::new(busy::at_once())),
             documents: Cache::new(settings.planning.cache.in_memory.limit),
             plans: Plans::new(graph.supergraph.clone(), &settings.planning),
             deduplicate: settings.deduplicate.then(Deduplicate::default),
@@ -267,11 +268,11 @@ impl Engine {
     async fn parse(&self, text: Arc<str>) -> Result<Arc<Document>, Error> {
         let permit = self.parsing.clone().acquire_owned().await.map_err(|_| Error::bug("nobody may parse"))?;
         let (supergraph, rules) = (self.graph.supergraph.clone(), self.rules.clone());
-        let parsing = tokio::task::spawn_blocking(move || {
+        let parsing = busy::run(move || {
             let _permit = permit;
             Document::new(&text, &supergraph, &rules)
         });
-        parsing.await.map_err(|error| Error::bug(format!("the validator stopped: {error}")))?.map(Arc::new)
+        parsing.await.map_err(|_| Error::bug("the validator stopped"))?.map(Arc::new)
     }
 
     /// Refuses an operation that costs too much.

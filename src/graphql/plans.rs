@@ -28,6 +28,7 @@ use super::{
     operation::Operation,
 };
 use crate::{
+    busy,
     error::{Error, ErrorKind},
     execute::prepared::Prepared,
     units::{Size, Span},
@@ -146,7 +147,7 @@ impl Plans {
             cache: Cache::new(config.cache.in_memory.limit),
             timeout: config.timeout,
             limits: Limits { states: config.max_states, memory: config.max_memory.0 },
-            runs: Arc::new(Semaphore::new(crate::busy::at_once())),
+            runs: Arc::new(Semaphore::new(busy::at_once())),
         };
         Self { planner: Arc::new(planner), flights: Flights::default() }
     }
@@ -191,10 +192,10 @@ impl Planner {
         let permit = timeout_at(deadline, self.runs.clone().acquire_owned()).await.map_err(|_| late())?;
         let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
         let planner = self.clone();
-        let mut planning = tokio::task::spawn_blocking(move || {
+        let mut planning = Box::pin(busy::run(move || {
             let _permit = permit;
             planner.plan(&operation, &options)
-        });
+        }));
         let in_half = timeout_at(half, &mut planning).await;
         let planned = match in_half {
             Ok(planned) => planned,
@@ -206,7 +207,7 @@ impl Planner {
                 })?
             }
         };
-        let ready = planned.map_err(|error| Error::bug(format!("the planner stopped: {error}")))??;
+        let ready = planned.map_err(|_| Error::bug("the planner stopped"))??;
         self.cache.insert(key, ready.clone()).await;
         Ok(ready)
     }
