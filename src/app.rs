@@ -2,27 +2,24 @@
 //!
 //! Relies on everything; the command line calls [`serve`].
 
+mod listeners;
+
 use std::{io, net::SocketAddr, sync::Arc};
 
+use arc_swap::ArcSwap;
 use axum::Router;
-use http::Request;
-use hyper::body::Incoming;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::listeners::Listeners;
 use crate::{
     admin,
     config::{Config, Given, problem::Refused},
-    exchange::Arrival,
     reload::{Commit, Readable, Reload, SharedStatus, Status},
-    server::{
-        self, Drain, Front,
-        redirect::to_https,
-        tls::{self, Acceptor},
-    },
+    server::{Drain, tls},
     snapshot::{Foundation, Snapshot},
     telemetry::logs,
 };
@@ -51,46 +48,25 @@ pub async fn serve(given: Given, announce: impl FnOnce(SocketAddr, &Config)) -> 
     let config = given.load()?;
     let logging = &config.telemetry.logging;
     logs::start(logging.format, &logging.level).map_err(Failure::Input)?;
-    let listener = bind("supergraph.listen", config.supergraph.listen).await?;
-    let address = listener.local_addr().map_err(|error| Failure::Start(error.to_string()))?;
     let foundation = Arc::new(Foundation::new(&config).map_err(Failure::Start)?);
-    let tls = config.tls.as_ref().map(Acceptor::new).transpose().map_err(Failure::Input)?.map(Arc::new);
-    let proxies = config.proxy_protocol.then(|| config.trusted_proxies.clone().into());
-    let plain = match config.tls.as_ref().and_then(|tls| tls.redirect_from) {
-        Some(from) => Some(bind("tls.redirect_from", from).await?),
-        None => None,
-    };
-    let front = Front {
-        listener,
-        tls: tls.clone(),
-        proxies: proxies.clone(),
-        limits: config.connection.clone(),
-        metrics: foundation.metrics.clone(),
-    };
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let drain = Drain { stop: stop.clone(), limit: config.shutdown.drain.0 };
+    let listeners = Arc::new(Listeners::new(tasks.clone(), drain, foundation.metrics.clone()));
+    check_files(&config)?;
+    let ready = listeners.prepare(&config).map_err(Failure::Start)?;
+    let address = ready.address(&config);
     let reload = Reload::start(given, config.clone(), foundation.clone()).await.map_err(Failure::Input)?;
-    let reload = reload.with_renewal(move |config: &Config| renew(tls.as_ref(), config));
     let (served, status) = (reload.served(), reload.status());
-
-    let stop = CancellationToken::new();
-    let tasks = TaskTracker::new();
     for (key, address, router) in operators(&config, &foundation, &status) {
         tasks.spawn(attend(bind(key, address).await?, router, stop.clone()));
     }
+    listeners.take(ready, &served, &served.load_full());
+    let reload = reload.with_renewal(move |config: &Config| renew(&listeners, &served, config));
     tasks.spawn(reload.run(stop.clone()));
     announce(address, &config);
     tracing::info!(%address, "listening");
     tokio::spawn(end_on_signal(stop.clone(), status, foundation.clone()));
-
-    let handler = move |arrival: Arrival, request: Request<Incoming>| served.load_full().handle(arrival, request);
-    let drain = Drain { stop: stop.clone(), limit: config.shutdown.drain.0 };
-    if let Some(listener) = plain {
-        let plain =
-            Front { listener, tls: None, proxies, limits: config.connection.clone(), metrics: foundation.metrics.clone() };
-        let redirect = move |_, request: Request<Incoming>| std::future::ready(to_https(&request, address.port()));
-        tasks.spawn(server::serve(plain, redirect, drain.clone()));
-    }
-    let outcome = server::serve(front, handler, drain).await;
-    stop.cancel();
+    stop.cancelled().await;
     tasks.close();
     tasks.wait().await;
     let ears = foundation.observer.clone();
@@ -101,14 +77,14 @@ pub async fn serve(given: Given, announce: impl FnOnce(SocketAddr, &Config)) -> 
     if let Some(tracer) = &foundation.observer.tracer {
         tracer.shutdown().await;
     }
-    outcome.map_err(|error| Failure::Start(error.to_string()))
+    Ok(())
 }
 
-/// Reads the files of `tls:` again. What is good is taken with the rest of the configuration.
-fn renew(tls: Option<&Arc<Acceptor>>, config: &Config) -> Result<Commit, String> {
-    let Some((acceptor, config)) = tls.zip(config.tls.as_ref()) else { return Ok(Box::new(|| {})) };
-    let (ready, acceptor) = (tls::prepare(config)?, acceptor.clone());
-    Ok(Box::new(move || acceptor.replace(ready)))
+/// Makes ready what clients connect to, as `config` wants it, to be taken with the rest of the configuration.
+fn renew(listeners: &Arc<Listeners>, served: &Arc<ArcSwap<Snapshot>>, config: &Config) -> Result<Commit, String> {
+    let ready = listeners.prepare(config)?;
+    let (listeners, served, before) = (listeners.clone(), served.clone(), served.load_full());
+    Ok(Box::new(move || listeners.take(ready, &served, &before)))
 }
 
 /// Finds what of a configuration would keep [`serve`] from starting, without listening and without asking anybody. Must be called
@@ -117,8 +93,14 @@ fn renew(tls: Option<&Arc<Acceptor>>, config: &Config) -> Result<Commit, String>
 /// # Errors
 /// Says what cannot be used.
 pub fn check(config: &Config) -> Result<(), Failure> {
-    config.tls.as_ref().map(Acceptor::new).transpose().map_err(Failure::Input)?;
+    check_files(config)?;
     Snapshot::build(config, None, &Foundation::silent()).map(drop).map_err(Failure::Input)
+}
+
+/// Finds certificates that cannot be used.
+fn check_files(config: &Config) -> Result<(), Failure> {
+    let mut all = config.all_listeners().filter_map(|listener| listener.tls);
+    all.try_for_each(|tls| tls::prepare(tls).map(drop)).map_err(Failure::Input)
 }
 
 /// The listeners of operators: who configures them, where, and what they answer.

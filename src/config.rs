@@ -9,6 +9,7 @@ mod check;
 mod decode;
 mod expand;
 mod given;
+pub mod listeners;
 mod overlay;
 pub mod problem;
 mod routes;
@@ -43,6 +44,7 @@ use crate::{
     upstream::{ShapingConfig, UpstreamConfig, headers::HeadersConfig},
 };
 pub use given::{ConfigSource, Given};
+use listeners::ListenerConfig;
 use problem::{Problem, Refused};
 pub use routes::{Destination, RouteConfig};
 pub use subgraphs::{InsertRule, SchemaConfig, SchemaSource, SubgraphConfig};
@@ -96,6 +98,8 @@ pub struct Config {
     pub proxy_protocol: bool,
     /// HTTPS on the listening address.
     pub tls: Option<TlsConfig>,
+    /// Further addresses that clients connect to.
+    pub listeners: Vec<ListenerConfig>,
     /// The listener for liveness and readiness.
     pub health_check: HealthConfig,
     /// The listener for operators.
@@ -120,6 +124,8 @@ pub struct SupergraphConfig {
     pub listen: SocketAddr,
     /// The path of the GraphQL endpoint.
     pub path: String,
+    /// The listeners that have the GraphQL endpoint; all when absent. `default` is the one at `listen`.
+    pub listeners: Option<Vec<String>>,
     /// Whether clients may ask for the schema. On in `--dev`.
     pub introspection: bool,
     /// How often the subgraphs' schemas are fetched again.
@@ -137,6 +143,7 @@ impl Default for SupergraphConfig {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 4000)),
             path: "/graphql".into(),
+            listeners: None,
             introspection: false,
             poll_interval: Span::seconds(10),
             last_good: ".supergate/supergraph.graphql".into(),
@@ -234,7 +241,7 @@ impl Config {
     /// The files that are read when the configuration is taken, and again when they change: documents and certificates.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let upstreams = self.upstreams.values().flat_map(|upstream| upstream.tls.files());
-        let front = self.tls.iter().flat_map(TlsConfig::files);
+        let front = self.all_listeners().filter_map(|listener| listener.tls).flat_map(TlsConfig::files);
         self.persisted_queries.manifests.iter().map(PathBuf::as_path).chain(front).chain(upstreams)
     }
 }

@@ -3,6 +3,7 @@
 //! A leaf: plain public fields, no type map, no string keys. Spec: <https://www.rfc-editor.org/rfc/rfc9110#name-message-abstraction>
 
 mod interim;
+pub mod websocket;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -21,6 +22,7 @@ use serde_json::{Map, Value};
 use tokio::time::timeout_at;
 
 pub use self::interim::{Gate, Interim, Voice};
+use self::websocket::Handshake;
 use crate::telemetry::traces::RequestSpan;
 
 /// The connection that a request came over.
@@ -111,6 +113,8 @@ pub struct Exchange {
     pub span: Option<RequestSpan>,
     /// Resolves to the bare connection, when the client asked for another protocol on it.
     pub upgrade: Option<OnUpgrade>,
+    /// The handshake for a WebSocket that was asked for over HTTP/2.
+    pub websocket: Option<Box<Handshake>>,
 }
 
 impl Exchange {
@@ -150,6 +154,7 @@ impl Exchange {
             upstream_time: Duration::ZERO,
             span: None,
             upgrade: None,
+            websocket: None,
         }
     }
 }
@@ -259,6 +264,7 @@ impl Exchange {
             upstream: None,
             span: self.span.as_ref().map(|span| span.child(Instant::now())),
             upgrade: None,
+            websocket: None,
             headers: self.headers.clone(),
             uri: self.uri.clone(),
             method: self.method.clone(),

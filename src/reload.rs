@@ -323,12 +323,8 @@ fn stamps(config: &Config) -> Vec<Stamp> {
 fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let (old_telemetry, new_telemetry) = (&old.telemetry, &new.telemetry);
     let changes = [
-        ("supergraph.listen", old.supergraph.listen != new.supergraph.listen),
         ("health_check", old.health_check != new.health_check),
         ("admin", old.admin != new.admin),
-        ("tls", old.tls.as_ref().map(|tls| tls.redirect_from) != new.tls.as_ref().map(|tls| tls.redirect_from)),
-        ("proxy_protocol", old.proxy_protocol != new.proxy_protocol),
-        ("connection", old.connection != new.connection),
         ("shutdown", old.shutdown != new.shutdown),
         ("telemetry.exporters", old_telemetry.exporters != new_telemetry.exporters),
         ("telemetry.logging", old_telemetry.logging != new_telemetry.logging),
@@ -355,15 +351,14 @@ fn told(diagnostics: Vec<Diagnostic>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::tls::TlsConfig;
 
     #[test]
     fn what_is_made_once_asks_for_a_restart_and_nothing_else_does() {
         let old = Config::default();
         let mut new = old.clone();
-        new.tls = Some(TlsConfig { certificates: Vec::new(), client_certificates: None, redirect_from: None });
+        new.telemetry.logging.level = "debug".into();
         new.shutdown.drain = crate::units::Span::seconds(7);
-        assert_eq!(needing_restart(&old, &new), ["tls", "shutdown"]);
+        assert_eq!(needing_restart(&old, &new), ["shutdown", "telemetry.logging"]);
         new = old.clone();
         new.supergraph.introspection = true;
         assert!(needing_restart(&old, &new).is_empty());

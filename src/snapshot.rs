@@ -12,23 +12,19 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use http::Request;
-use hyper::body::Incoming;
 use supergraph::model::Supergraph;
 
 use crate::{
-    body::Body,
-    config::{Config, Destination, RouteConfig},
-    error::Error,
-    exchange::{Arrival, Exchange},
+    config::{Config, Destination, RouteConfig, listeners::Listener},
     graphql::Endpoint,
     pipeline::{
         Pipeline, Policy, Route, Routes, Target, access_log::AccessLog, concurrency::Concurrency, jwks::KeySets,
         observe::Observer, rate_limit::Counters, route::MatchConfig, trusted_proxies::TrustedProxies,
     },
     rest::{
-        Proxy,
+        Changes, Proxy,
         aggregate::Aggregate,
+        body::BodyRewrite,
         mirror::Mirror,
         rewrite::{PathRewrite, Rewrite},
         split::Split,
@@ -43,7 +39,8 @@ const GRAPHQL: &str = "graphql";
 /// What requests are served by.
 #[derive(Debug)]
 pub struct Snapshot {
-    pipeline: Pipeline,
+    /// The pipeline of each listener, by its place; the one at `supergraph.listen` first.
+    pipelines: Vec<(String, Pipeline)>,
     /// The GraphQL endpoint, which is a target of the pipeline.
     endpoint: Option<Arc<Endpoint>>,
 }
@@ -88,7 +85,7 @@ impl Foundation {
         let metrics = Metrics::new();
         let log = &config.telemetry.access_log;
         let access_log = log.enabled.then(|| AccessLog::open(log, metrics.clone())).transpose();
-        let access_log = access_log.map_err(|error| format!("the access log cannot be opened: {error}"))?;
+        let access_log = access_log.map_err(|error| format!("the access log cannot be opened: {error}"))?.map(Arc::new);
         let tracer = Tracer::new(&config.telemetry.exporters.tracing)?.map(Arc::new);
         Ok(Self::of(metrics, access_log, tracer))
     }
@@ -98,9 +95,9 @@ impl Foundation {
         Self::of(Metrics::new(), None, None)
     }
 
-    fn of(metrics: Arc<Metrics>, access_log: Option<AccessLog>, tracer: Option<Arc<Tracer>>) -> Self {
+    fn of(metrics: Arc<Metrics>, access_log: Option<Arc<AccessLog>>, tracer: Option<Arc<Tracer>>) -> Self {
         Self {
-            observer: Arc::new(Observer { metrics: metrics.clone(), access_log, tracer }),
+            observer: Arc::new(Observer { metrics: metrics.clone(), listener: None, access_log, tracer }),
             metrics,
             key_sets: KeySets::default(),
             counters: Counters::default(),
@@ -122,22 +119,11 @@ impl Snapshot {
             upstreams: HashMap::new(),
             endpoint: None,
         };
-        let mut routes = Vec::new();
-        if config.has_graph() {
-            routes.push(builder.graphql(supergraph)?);
-        }
-        for route in &config.routes {
-            let name = &route.name;
-            routes.push(builder.rest(route).map_err(|error| format!("route `{name}`: {error}"))?);
-        }
-        let pipeline = Pipeline {
-            routes: Routes::new(routes)?,
-            trusted_proxies: TrustedProxies::new(&config.trusted_proxies),
-            observer: foundation.observer.clone(),
-            server_timing: config.telemetry.server_timing,
-        };
+        builder.endpoint = config.has_graph().then(|| graph::endpoint(&mut builder, supergraph)).transpose()?.map(Arc::new);
+        let pipelines = config.all_listeners().map(|listener| Ok((listener.place(), builder.pipeline(listener)?)));
+        let pipelines = pipelines.collect::<Result<_, String>>()?;
         *foundation.upstreams.lock().unwrap_or_else(PoisonError::into_inner) = builder.upstreams;
-        Ok(Self { pipeline, endpoint: builder.endpoint })
+        Ok(Self { pipelines, endpoint: builder.endpoint })
     }
 
     /// Plans the operations that were used most while `before` was served, `most` of them.
@@ -147,23 +133,14 @@ impl Snapshot {
         }
     }
 
-    /// The name of the route that takes a request.
-    ///
-    /// # Errors
-    /// Why none does.
-    pub fn route_of(&self, exchange: &mut Exchange) -> Result<Arc<str>, Error> {
-        self.pipeline.route_of(exchange)
+    /// Which of the pipelines belongs to the listener at a place.
+    pub fn find(&self, place: &str) -> Option<usize> {
+        self.pipelines.iter().position(|(known, _)| known == place)
     }
 
-    /// Answers one request.
-    pub fn handle(
-        self: Arc<Self>,
-        arrival: Arrival,
-        request: Request<Incoming>,
-    ) -> impl Future<Output = http::Response<Body>> + Send {
-        // Outside of the future, which is moved several times and would have room for the request beside the exchange.
-        let received = self.pipeline.receive(arrival, request);
-        async move { self.pipeline.handle(received).await }
+    /// One of the pipelines.
+    pub fn pipeline(&self, at: usize) -> Option<&Pipeline> {
+        self.pipelines.get(at).map(|(_, pipeline)| pipeline)
     }
 }
 
@@ -177,17 +154,34 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn graphql(&mut self, supergraph: Option<Arc<Supergraph>>) -> Result<(MatchConfig, Route), String> {
-        let endpoint = Arc::new(graph::endpoint(self, supergraph)?);
-        self.endpoint = Some(endpoint.clone());
-        let policy = policy::of_graphql(self)?;
-        let target = Target::Graphql(endpoint);
-        let matches = MatchConfig { path: format!("={}", self.config.supergraph.path), ..MatchConfig::default() };
-        Ok((matches, Route { name: GRAPHQL.into(), policy, target, varies_by_accept: false }))
+    /// What is to be had at a listener.
+    fn pipeline(&mut self, listener: Listener<'_>) -> Result<Pipeline, String> {
+        let (config, foundation) = (self.config, self.foundation);
+        let mut routes = Vec::new();
+        if let Some(endpoint) = self.endpoint.clone().filter(|_| listener.has(config.supergraph.listeners.as_deref())) {
+            let (policy, target) = (policy::of_graphql(self, listener)?, Target::Graphql(endpoint));
+            let matches = MatchConfig { path: format!("={}", config.supergraph.path), ..MatchConfig::default() };
+            routes.push((matches, Route { name: GRAPHQL.into(), policy, target, varies_by_accept: false }));
+        }
+        for route in config.routes.iter().filter(|route| listener.has(route.listeners.as_deref())) {
+            // Each way to match has its own path, from which the rewriting goes.
+            for matches in std::iter::once(&route.matches).chain(&route.or) {
+                let served = self.rest(route, matches, listener).map_err(|error| format!("route `{}`: {error}", route.name))?;
+                routes.push((matches.clone(), served));
+            }
+        }
+        let name = (!config.listeners.is_empty()).then(|| listener.name.into());
+        let observer = name.map(|name| Arc::new(Observer { listener: Some(name), ..Observer::clone(&foundation.observer) }));
+        Ok(Pipeline {
+            routes: Routes::new(routes)?,
+            trusted_proxies: TrustedProxies::new(listener.trusted_proxies),
+            observer: observer.unwrap_or_else(|| foundation.observer.clone()),
+            server_timing: config.telemetry.server_timing,
+        })
     }
 
-    fn rest(&mut self, route: &RouteConfig) -> Result<(MatchConfig, Route), String> {
-        let (headers, matches) = (&self.config.headers, route.matches.clone());
+    fn rest(&mut self, route: &RouteConfig, matches: &MatchConfig, listener: Listener<'_>) -> Result<Route, String> {
+        let headers = &self.config.headers;
         let own = route.headers.as_ref().or_else(|| headers.routes.get(&route.name));
         let lists: Vec<_> = std::iter::once(&headers.all).chain(own).collect();
         let rules = Rules::new(&lists)?;
@@ -198,8 +192,8 @@ impl Builder<'_> {
             Destination::Aggregate(config) => {
                 let upstream = |name: &str| Ok(Upstream::clone(&*upstream(name)?));
                 let aggregate = Aggregate::new(config, &matches.path, limit, upstream)?;
-                let (policy, target) = (policy::of_route(self, route)?, Target::Aggregate(Box::new(aggregate)));
-                return Ok((matches, Route { name: route.name.as_str().into(), policy, target, varies_by_accept: false }));
+                let (policy, target) = (policy::of_route(self, route, listener)?, Target::Aggregate(Box::new(aggregate)));
+                return Ok(Route { name: route.name.as_str().into(), policy, target, varies_by_accept: false });
             }
             Destination::Split(shares) => {
                 let shares = shares.iter().map(|share| Ok::<_, String>((share, upstream(&share.upstream)?)));
@@ -214,10 +208,10 @@ impl Builder<'_> {
         }
         let mirror = route.mirror.as_ref().map(|mirror| Ok::<_, String>(Mirror::new(mirror, upstream(&mirror.upstream)?)));
         let mirror = mirror.transpose()?;
-        let policy: Policy = policy::of_route(self, route)?;
-        let target = Target::Rest(Box::new(Proxy::new(split, rewrite(route)?, mirror)));
-        let route = Route { name: route.name.as_str().into(), policy, target, varies_by_accept: false };
-        Ok((matches, route))
+        let policy: Policy = policy::of_route(self, route, listener)?;
+        let proxy = Proxy::new(split, rewrite(route, matches)?, mirror).with_changes(changes(route, self.config)?);
+        let target = Target::Rest(Box::new(proxy));
+        Ok(Route { name: route.name.as_str().into(), policy, target, varies_by_accept: false })
     }
 
     /// An upstream of `upstreams:`.
@@ -244,12 +238,27 @@ impl Builder<'_> {
     }
 }
 
+/// What else a route changes of its requests and answers.
+fn changes(route: &RouteConfig, config: &Config) -> Result<Changes, String> {
+    let limits = route.limits.as_ref().unwrap_or(&config.limits);
+    let method = route.rewrite.as_ref().and_then(|rewrite| rewrite.method.as_deref());
+    let method = method.map(|method| method.parse().map_err(|_| format!("`{method}` is not a method")));
+    let (most, most_back) = (limits.http_max_request_bytes.bytes(), limits.max_subgraph_response_bytes.bytes());
+    Ok(Changes {
+        method: method.transpose()?,
+        request_body: route.request_body.as_ref().map(|body| BodyRewrite::of_requests(body, most)),
+        response_body: route.response_body.as_ref().map(|body| BodyRewrite::of_answers(body, most_back)),
+        retry_other: route.retry_other,
+    })
+}
+
 /// What happens to the path and the query of a route's requests.
-fn rewrite(route: &RouteConfig) -> Result<Rewrite, String> {
-    let path = match (&route.strip_prefix, &route.rewrite) {
+fn rewrite(route: &RouteConfig, matches: &MatchConfig) -> Result<Rewrite, String> {
+    let template = route.rewrite.as_ref().and_then(|rewrite| rewrite.path.as_ref());
+    let path = match (&route.strip_prefix, template) {
         (Some(prefix), _) => PathRewrite::strip(prefix),
-        (None, Some(rewrite)) => PathRewrite::compose(&rewrite.path, &route.matches.path)?,
-        (None, None) if route.strip_path => PathRewrite::strip(&route.matches.path),
+        (None, Some(template)) => PathRewrite::compose(template, &matches.path)?,
+        (None, None) if route.strip_path => PathRewrite::strip(&matches.path),
         (None, None) => PathRewrite::Keep,
     };
     Ok(Rewrite { path, strip_query: route.strip_query.iter().map(|name| name.as_str().into()).collect() })

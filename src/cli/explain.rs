@@ -26,6 +26,7 @@ pub fn route(args: &ExplainRouteArgs) -> io::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _inside = runtime.enter();
     let mut verdict = "takes it";
+    let listener = config.all_listeners().find(|listener| listener.name == args.listener).map(|listener| listener.place());
     loop {
         let mut exchange = match exchange(args) {
             Ok(exchange) => exchange,
@@ -35,7 +36,12 @@ pub fn route(args: &ExplainRouteArgs) -> io::Result<Outcome> {
             Ok(snapshot) => snapshot,
             Err(message) => return Ok(Outcome::wrong(format!("{}: {message}", args.config.display()))),
         };
-        let taken = match snapshot.route_of(&mut exchange) {
+        let found = listener.as_deref().and_then(|place| snapshot.find(place)).and_then(|at| snapshot.pipeline(at));
+        let Some(pipeline) = found else {
+            let names = config.all_listeners().map(|listener| listener.name.to_owned()).collect::<Vec<_>>().join("`, `");
+            return Ok(Outcome::wrong(format!("there is no listener `{}`; known are `{names}`", args.listener)));
+        };
+        let taken = match pipeline.route_of(&mut exchange) {
             Ok(name) => name,
             Err(error) if verdict == "takes it" => {
                 print(format_args!("no route takes it: {} {}", error.kind.status(), error.kind.code()))?;

@@ -188,6 +188,9 @@ struct ExplainRouteArgs {
     /// A header of the request; may be given more than once
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
+    /// The listener that it comes to
+    #[arg(long, value_name = "NAME", default_value = crate::config::listeners::DEFAULT)]
+    listener: String,
     /// Its URL, or path and query
     url: String,
 }

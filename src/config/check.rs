@@ -3,12 +3,16 @@
 //! Relies on the decoded `Config`; relied on by `config`, which finds the place of each path.
 
 mod headers;
+mod listeners;
 mod policies;
 
-use std::{collections::HashSet, net::SocketAddr};
+use std::collections::HashSet;
 
 use super::{Config, RouteConfig, SubgraphConfig, problem::hint};
-use crate::upstream::{UpstreamConfig, discovery::EndpointConfig};
+use crate::{
+    pipeline::route::MatchConfig,
+    upstream::{UpstreamConfig, discovery::EndpointConfig},
+};
 
 /// What is wrong: the path of a key, and a message.
 pub type Finding = (String, String);
@@ -16,7 +20,8 @@ pub type Finding = (String, String);
 /// All contradictions of a configuration.
 pub fn check(config: &Config) -> Vec<Finding> {
     let mut findings = Findings::default();
-    listeners(config, &mut findings);
+    listeners::check(config, &mut findings);
+    paths(config, &mut findings);
     for (name, subgraph) in &config.subgraphs {
         subgraph_of(config, name, subgraph, &mut findings);
     }
@@ -61,28 +66,8 @@ impl Findings {
     }
 }
 
-fn listeners(config: &Config, findings: &mut Findings) {
+fn paths(config: &Config, findings: &mut Findings) {
     let prometheus = &config.telemetry.exporters.metrics.prometheus;
-    let redirect = config.tls.as_ref().and_then(|tls| tls.redirect_from);
-    if config.proxy_protocol && config.trusted_proxies.is_empty() {
-        findings.add("", "proxy_protocol", "it is believed of `trusted_proxies` only, and there are none");
-    }
-    let mut taken: Vec<(SocketAddr, &str)> = vec![(config.supergraph.listen, "supergraph.listen")];
-    let others = [
-        (config.health_check.enabled, config.health_check.listen, "health_check.listen"),
-        (prometheus.enabled, prometheus.listen, "telemetry.exporters.metrics.prometheus.listen"),
-        (redirect.is_some(), redirect.unwrap_or(config.supergraph.listen), "tls.redirect_from"),
-        (config.admin.is_some(), config.admin.as_ref().map_or(config.supergraph.listen, |admin| admin.listen), "admin.listen"),
-    ];
-    for (is_used, address, key) in others {
-        if !is_used {
-            continue;
-        }
-        match taken.iter().find(|(other, _)| *other == address && address.port() != 0) {
-            Some((_, other)) => findings.add("", key, format!("`{other}` has the same address")),
-            None => taken.push((address, key)),
-        }
-    }
     for (path, key) in [
         (&config.supergraph.path, "supergraph.path"),
         (&config.health_check.path, "health_check.path"),
@@ -203,28 +188,42 @@ fn route_of(config: &Config, route: &RouteConfig, path: &str, findings: &mut Fin
         let key = if canary.steps == 0 { "canary.steps" } else { "canary.target" };
         findings.add(path, key, "a canary grows, in one step at least");
     }
-    // `=` stands before an exact path, `~` before a regular expression.
-    if !route.matches.path.starts_with(['/', '=', '~']) {
-        findings.add(path, "match.path", "a path starts with `/`");
+    match_of(&route.matches, &format!("{path}.match"), findings);
+    for (index, matches) in route.or.iter().enumerate() {
+        match_of(matches, &format!("{path}.or[{index}]"), findings);
     }
-    for (index, method) in route.matches.methods.iter().enumerate() {
-        if http::Method::from_bytes(method.as_bytes()).is_err() || method.chars().any(|c| c.is_ascii_lowercase()) {
-            findings.add(
-                path,
-                &format!("match.methods[{index}]"),
-                format!("`{method}` is not a method: they are written in capitals"),
-            );
-        }
+    if route.retry_other && route.split.len() + usize::from(route.canary.is_some()) < 2 {
+        findings.add(path, "retry_other", "only with `split` or `canary`: there is one upstream");
     }
-    for name in route.matches.headers.keys() {
-        headers::name(name, &format!("{path}.match.headers"), name, findings);
+    if let Some(method) = route.rewrite.as_ref().and_then(|rewrite| rewrite.method.as_ref()) {
+        method_of(method, path, "rewrite.method", findings);
     }
-    let changes = [route.strip_prefix.is_some(), route.strip_path, route.rewrite.is_some()];
+    let changes =
+        [route.strip_prefix.is_some(), route.strip_path, route.rewrite.as_ref().is_some_and(|rewrite| rewrite.path.is_some())];
     if changes.iter().filter(|is_given| **is_given).count() > 1 {
-        findings.add(path, "", "a route has one of `strip_prefix`, `strip_path` and `rewrite`");
+        findings.add(path, "", "a route has one of `strip_prefix`, `strip_path` and `rewrite.path`");
     }
     if route.headers.is_some() && config.headers.routes.contains_key(&route.name) {
         findings.add(path, "headers", format!("`headers.routes.{}` has the rules of this route already", route.name));
+    }
+}
+
+fn match_of(matches: &MatchConfig, path: &str, findings: &mut Findings) {
+    // `=` stands before an exact path, `~` before a regular expression.
+    if !matches.path.starts_with(['/', '=', '~']) {
+        findings.add(path, "path", "a path starts with `/`");
+    }
+    for (index, method) in matches.methods.iter().enumerate() {
+        method_of(method, path, &format!("methods[{index}]"), findings);
+    }
+    for name in matches.headers.keys() {
+        headers::name(name, &format!("{path}.headers"), name, findings);
+    }
+}
+
+fn method_of(method: &str, path: &str, key: &str, findings: &mut Findings) {
+    if http::Method::from_bytes(method.as_bytes()).is_err() || method.chars().any(|c| c.is_ascii_lowercase()) {
+        findings.add(path, key, format!("`{method}` is not a method: they are written in capitals"));
     }
 }
 

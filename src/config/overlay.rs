@@ -6,12 +6,12 @@ use std::path::Path;
 
 use super::tree::{Entry, Node, Value};
 
-/// Blocks that a route may override field by field.
+/// Blocks that a route, or a listener, may override field by field.
 pub const POLICIES: [&str; 8] =
     ["authentication", "authorization", "ratelimit", "limits", "cors", "csrf", "cache", "compression"];
 
 /// Keys whose value is a path of the file system.
-const PATHS: [&str; 18] = [
+const PATHS: [&str; 25] = [
     "supergraph.last_good",
     "supergraph.schema",
     "subgraphs.*.schema.file",
@@ -24,11 +24,18 @@ const PATHS: [&str; 18] = [
     "routes.*.authentication.jwt.jwks.*.file",
     "routes.*.authentication.api_keys.file",
     "routes.*.authentication.basic.file",
+    "listeners.*.authentication.jwt.jwks.*.file",
+    "listeners.*.authentication.api_keys.file",
+    "listeners.*.authentication.basic.file",
     "persisted_queries.manifests.*",
     "tls.certificates.*.cert",
+    "tls.certificates.*.key",
     "tls.client_certificates.ca",
     "tls.client_certificates.crl",
-    "tls.certificates.*.key",
+    "listeners.*.tls.certificates.*.cert",
+    "listeners.*.tls.certificates.*.key",
+    "listeners.*.tls.client_certificates.ca",
+    "listeners.*.tls.client_certificates.crl",
     "telemetry.access_log.path",
 ];
 
@@ -45,23 +52,26 @@ pub fn anchor_paths(tree: &mut Node, directory: &Path) {
     }
 }
 
-/// Gives `rate_limit`, as routes may call it, its other name.
+/// Gives `rate_limit`, as routes and listeners may call it, its other name.
 pub fn rename(tree: &mut Node) {
-    let routes = tree.find("routes.*").into_iter().map(|(_, route)| route.get_entry("rate_limit"));
-    for entry in routes.flatten() {
-        entry.key = "ratelimit".into();
+    for pattern in ["routes.*", "listeners.*"] {
+        for entry in tree.find(pattern).into_iter().filter_map(|(_, own)| own.get_entry("rate_limit")) {
+            entry.key = "ratelimit".into();
+        }
     }
     if let Some(entry) = tree.get_entry("rate_limit") {
         entry.key = "ratelimit".into();
     }
 }
 
-/// Fills the blocks of routes from those at the top, and the shaping of each subgraph from that of all.
+/// Fills the blocks of routes and listeners from those at the top, and the shaping of each subgraph from that of all.
 pub fn inherit(tree: &mut Node) {
     for policy in POLICIES {
         let Some(general) = tree.get(policy).cloned() else { continue };
-        for (_, own) in tree.find(&format!("routes.*.{policy}")) {
-            fill(own, &general);
+        for block in ["routes", "listeners"] {
+            for (_, own) in tree.find(&format!("{block}.*.{policy}")) {
+                fill(own, &general);
+            }
         }
     }
     let all = tree.get("traffic_shaping").and_then(|shaping| shaping.get("all")).cloned();

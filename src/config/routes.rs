@@ -20,6 +20,7 @@ use crate::{
     },
     rest::{
         aggregate::AggregateConfig,
+        body::BodyConfig,
         mirror::MirrorConfig,
         split::{CanaryConfig, SplitConfig},
     },
@@ -37,11 +38,20 @@ pub struct RouteConfig {
     /// Which requests it takes.
     #[serde(rename = "match", default)]
     pub matches: MatchConfig,
+    /// Further requests that it takes: those that any of these matches.
+    #[serde(default)]
+    pub or: Vec<MatchConfig>,
+    /// The listeners that have it; all when absent. `default` is the one at `supergraph.listen`.
+    pub listeners: Option<Vec<String>>,
     /// The upstream that it leads to; or `split`, or `aggregate`.
     pub upstream: Option<String>,
     /// Several upstreams with their shares; or `upstream`.
     #[serde(default)]
     pub split: Vec<SplitConfig>,
+    /// Whether a request that failed with one share of `split`, or one side of `canary`, and that the `retry` of that upstream covers,
+    /// is sent once more, to another one.
+    #[serde(default)]
+    pub retry_other: bool,
     /// Several upstreams whose answers become one.
     pub aggregate: Option<AggregateConfig>,
     /// What keeps a caller on one share of `split`, or on one side of `canary`; chance when absent.
@@ -55,8 +65,12 @@ pub struct RouteConfig {
     /// The prefix that `match.path` matched is taken off the path.
     #[serde(default)]
     pub strip_path: bool,
-    /// The path is replaced.
+    /// The path, or the method, is replaced.
     pub rewrite: Option<RewriteConfig>,
+    /// The fields of JSON in requests are picked, renamed or added on their way to the upstream.
+    pub request_body: Option<BodyConfig>,
+    /// The same for answers, on their way to the client.
+    pub response_body: Option<BodyConfig>,
     /// Query parameters that the upstream does not get.
     #[serde(default)]
     pub strip_query: Vec<String>,

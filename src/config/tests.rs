@@ -30,6 +30,23 @@ fn every_mistake_is_told_with_its_place_and_what_to_do() {
     let route = "upstreams: {u: {endpoints: [{url: 'http://u'}]}}\n";
     for (text, wanted) in [
         ("supergraf:\n  path: /\n", "1:1: supergraf: unknown key; did you mean `supergraph`?"),
+        ("listeners: [{name: a, listen: '127.0.0.1:1', tsl: {}}]\n", "1:46: listeners[0].tsl: unknown key; did you mean `tls`?"),
+        (
+            "listeners: [{name: default, listen: '127.0.0.1:1'}]\n",
+            "1:20: listeners[0].name: `default` is the listener at `supergraph.listen`",
+        ),
+        (
+            "listeners: [{name: a, listen: '127.0.0.1:4000'}]\n",
+            "1:31: listeners[0].listen: `supergraph.listen` has the same address",
+        ),
+        (
+            "supergraph: {listeners: [insid]}\nlisteners: [{name: inside, listen: '127.0.0.1:1'}]\n",
+            "1:26: supergraph.listeners[0]: there is no `insid`; did you mean `inside`?",
+        ),
+        (
+            "listeners: [{name: a, listen: '127.0.0.1:1', limits: {max_depth: 3}}]\n",
+            "1:54: listeners[0].limits: a listener has `http_max_request_bytes` and `http_max_header_bytes`; the others are the same at all",
+        ),
         ("limits:\n  max_dept: 3\n", "2:3: limits.max_dept: unknown key; did you mean `max_depth`?"),
         ("csrf: {zzzzzzzzz: 1}\n", "1:8: csrf.zzzzzzzzz: unknown key; known are `enabled`, `required_headers`"),
         ("limits:\n  max_depth: deep\n", "2:14: limits.max_depth: a whole number, not negative, is expected here, not `deep`"),

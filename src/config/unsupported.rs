@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Keys that are refused unless they have one of the values given. `*` stands for any key or item. Keys of policy blocks are
-/// refused in routes too.
+/// refused in routes and listeners too.
 const UNSUPPORTED: &[(&str, &[&str])] = &[
     ("authentication.api_keys", &[]),
     ("authentication.basic", &[]),
@@ -26,8 +26,9 @@ pub fn find(tree: &mut Node) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (pattern, allowed) in UNSUPPORTED {
         let is_policy = POLICIES.iter().any(|policy| pattern.starts_with(policy));
-        let patterns = [Some((*pattern).to_owned()), is_policy.then(|| format!("routes.*.{pattern}"))];
-        for pattern in patterns.into_iter().flatten() {
+        let inside = ["routes.*.", "listeners.*."].into_iter().filter(|_| is_policy);
+        for block in std::iter::once("").chain(inside) {
+            let pattern = format!("{block}{pattern}");
             let refused = tree.find(&pattern).into_iter().filter(|(_, node)| !is_allowed(&node.value, allowed));
             problems.extend(refused.map(|(path, node)| {
                 let message = match allowed {

@@ -77,9 +77,9 @@ impl AccessLog {
     }
 
     /// Logs an exchange that has ended.
-    pub fn write(&self, exchange: &Exchange, outcome: Outcome, ended: Instant) {
+    pub fn write(&self, exchange: &Exchange, listener: Option<&str>, outcome: Outcome, ended: Instant) {
         let line = match self.form {
-            Form::Json => self.json(exchange, outcome, ended),
+            Form::Json => self.json(exchange, listener, outcome, ended),
             Form::Text => line::text(exchange, outcome, ended),
         };
         if !self.writer.append(&line) {
@@ -98,7 +98,7 @@ impl AccessLog {
         self.writer.flush();
     }
 
-    fn json(&self, exchange: &Exchange, outcome: Outcome, ended: Instant) -> Vec<u8> {
+    fn json(&self, exchange: &Exchange, listener: Option<&str>, outcome: Outcome, ended: Instant) -> Vec<u8> {
         let mut line = Object::new(line::time_of_day(ended));
         line.text("request_id", &exchange.id);
         line.address("client_ip", exchange.client_ip);
@@ -107,6 +107,7 @@ impl AccessLog {
         line.text("protocol", protocol(exchange.version));
         line.number("status", u64::from(outcome.status.as_u16()));
         line.seconds("duration", ended - exchange.started);
+        line.maybe("listener", listener);
         line.text("route", &exchange.route);
         line.maybe("upstream", exchange.upstream.as_deref());
         line.seconds("upstream_duration", exchange.upstream_time);
@@ -186,7 +187,7 @@ mod tests {
         let log = AccessLog::open(&config, Metrics::new()).unwrap();
         let mut exchange = exchange("/a%22b?token=secret");
         exchange.headers.insert(user_agent, http::HeaderValue::from_bytes(b"\"\\\x09\xff \xe2\x82\xac").unwrap());
-        log.write(&exchange, Outcome { status: StatusCode::OK, error: None }, Instant::now());
+        log.write(&exchange, None, Outcome { status: StatusCode::OK, error: None }, Instant::now());
         let lines = lines_after(log, &path, 1);
         assert!(lines[0].bytes().all(|byte| (0x20..0x7f).contains(&byte)));
         assert!(!lines[0].contains("secret"));
@@ -204,7 +205,7 @@ mod tests {
         let path = scratch("flushed.log");
         let log = AccessLog::open(&AccessLogConfig { path: path.clone(), ..AccessLogConfig::default() }, Metrics::new()).unwrap();
         for _ in 0..50 {
-            log.write(&exchange("/"), Outcome { status: StatusCode::OK, error: None }, Instant::now());
+            log.write(&exchange("/"), None, Outcome { status: StatusCode::OK, error: None }, Instant::now());
         }
         log.flush();
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 50);
@@ -217,12 +218,12 @@ mod tests {
         let log = AccessLog::open(&config, Metrics::new()).unwrap();
         let outcome = Outcome { status: StatusCode::BAD_GATEWAY, error: Some(ErrorKind::UpstreamUnreachable) };
         for _ in 0..100 {
-            log.write(&exchange("/before"), outcome, Instant::now());
+            log.write(&exchange("/before"), None, outcome, Instant::now());
         }
         std::fs::rename(&path, &moved).unwrap();
         log.reopen();
         for _ in 0..100 {
-            log.write(&exchange("/after"), outcome, Instant::now());
+            log.write(&exchange("/after"), None, outcome, Instant::now());
         }
         let after = lines_after(log, &path, 100);
         let before = std::fs::read_to_string(&moved).unwrap();

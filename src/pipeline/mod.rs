@@ -50,7 +50,7 @@ use self::{
 use crate::{
     body::Body,
     error::{Error, ErrorKind},
-    exchange::{Arrival, Exchange, Upload, within},
+    exchange::{Arrival, Exchange, Upload, websocket::Handshake, within},
     graphql, grpc, rest,
 };
 
@@ -150,6 +150,7 @@ impl Pipeline {
         let exchange = &mut observed.exchange;
         let mut matched = None;
         let result = self.run(exchange, body, &mut matched).await;
+        let result = result.and_then(|response| switched_if_asked(exchange, response));
         let error = result.as_ref().err().map(|error| error.kind);
         let mut response = result.unwrap_or_else(|error| {
             let is_graphql = matched.is_some_and(|route| matches!(route.target, Target::Graphql(_)));
@@ -235,14 +236,26 @@ impl Pipeline {
 
 /// An exchange from a request that has just arrived.
 fn receive(arrival: Arrival, mut request: Request<Incoming>) -> (Exchange, Body) {
+    let is_websocket = Handshake::is_asked(&request);
     let is_upgrade = request.version() == Version::HTTP_11 && request.headers().contains_key(header::UPGRADE);
-    let upgrade = is_upgrade.then(|| hyper::upgrade::on(&mut request));
-    let (head, incoming) = request.into_parts();
+    let upgrade = (is_upgrade || is_websocket).then(|| hyper::upgrade::on(&mut request));
+    let (mut head, incoming) = request.into_parts();
+    let websocket = is_websocket.then(|| Handshake::translate(&mut head));
     let mut exchange = Exchange::arrived(arrival, head, UNROUTED);
     exchange.upgrade = upgrade;
+    exchange.websocket = websocket;
     exchange.id = request_id::of(&exchange.headers);
     let body = if http_body::Body::is_end_stream(&incoming) { Body::empty() } else { incoming.into() };
     (exchange, body)
+}
+
+/// A success of what asked for a WebSocket over HTTP/2 means that it is there: no other answer may look like one.
+fn switched_if_asked(exchange: &Exchange, response: Response<Body>) -> Result<Response<Body>, Error> {
+    let is_untouched = exchange.websocket.is_some() && exchange.upgrade.is_some();
+    if is_untouched && response.status().is_success() {
+        return Err(Error::new(ErrorKind::UpstreamInvalid, "there is no WebSocket, the answer is that to a plain request"));
+    }
+    Ok(response)
 }
 
 /// What every response gets, whoever made it.

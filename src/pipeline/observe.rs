@@ -18,12 +18,14 @@ use crate::{
 };
 
 /// The ears of the pipeline.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Observer {
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Where the exchanges came in, where there are several places.
+    pub listener: Option<Arc<str>>,
     /// Lines, unless they are off.
-    pub access_log: Option<AccessLog>,
+    pub access_log: Option<Arc<AccessLog>>,
     /// Spans, unless they are off.
     pub tracer: Option<Arc<Tracer>>,
 }
@@ -54,6 +56,7 @@ impl Observed {
         let duration = exchange.started.elapsed();
         let metrics = &self.observer.metrics;
         metrics.exchange(&ExchangeFacts {
+            listener: self.observer.listener.as_ref(),
             method: &exchange.method,
             route: &exchange.route,
             status,
@@ -80,6 +83,9 @@ impl Observed {
         }
         if let Some(mut span) = self.exchange.span.take() {
             describe(&mut span, &self.exchange, status, error);
+            if let Some(listener) = &self.observer.listener {
+                span.set("listener", &**listener);
+            }
             self.exchange.span = Some(span);
         }
     }
@@ -92,7 +98,7 @@ impl Drop for Observed {
         }
         let ended = Instant::now();
         if let (Some(log), Some(outcome)) = (&self.observer.access_log, self.outcome) {
-            log.write(&self.exchange, outcome, ended);
+            log.write(&self.exchange, self.observer.listener.as_deref(), outcome, ended);
         }
         if let Some(span) = self.exchange.span.take() {
             span.end(ended);
@@ -142,7 +148,7 @@ mod tests {
     #[test]
     fn an_exchange_is_counted_once_and_also_when_its_client_leaves() {
         let metrics = Metrics::new();
-        let observer = Arc::new(Observer { metrics: metrics.clone(), access_log: None, tracer: None });
+        let observer = Arc::new(Observer { metrics: metrics.clone(), listener: None, access_log: None, tracer: None });
         let begin = || {
             let (head, ()) = http::Request::get("/").body(()).unwrap().into_parts();
             let peer = Peer { address: "127.0.0.1:1".parse().unwrap(), is_tls: false };

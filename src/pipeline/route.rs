@@ -31,8 +31,9 @@ pub struct MatchConfig {
     pub path: String,
     /// Methods; empty means all. `GET` includes `HEAD`.
     pub methods: Vec<String>,
-    /// Headers and the value each must have. `*` is any value, `!` none at all, and after `~` stands a regular expression.
-    /// Of a header that is sent more than once, one value has to fit.
+    /// Headers and the value each must have. `*` is any value, and after `~` stands a regular expression. `!` is none at all, and before
+    /// one of the others it says what there must not be: `!beta`, `!~b.*`. Of a header that is sent more than once, one value has to
+    /// fit, or none must.
     pub headers: IndexMap<String, String>,
     /// A media type that the client must want, by its `Accept`, at least as much as those of other routes:
     /// `application/vnd.company.v2+json`. `*/*` wants none of them.
@@ -54,12 +55,14 @@ impl Default for MatchConfig {
     }
 }
 
-/// How the path changes on its way to the upstream.
+/// How a request changes on its way to the upstream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RewriteConfig {
     /// The new path. `{name}` is a segment that `match.path` named, `{rest}` what follows the matched prefix.
-    pub path: String,
+    pub path: Option<String>,
+    /// The new method.
+    pub method: Option<String>,
 }
 
 /// All routes of a configuration, indexed so that finding one costs the same whatever their number.
@@ -94,6 +97,7 @@ enum Wanted {
     Like(Regex),
     Present,
     Absent,
+    Not(Box<Wanted>),
 }
 
 /// The paths of one host: a tree of segments, and regular expressions beside it.
@@ -281,6 +285,13 @@ impl Entry {
 
 impl Wanted {
     fn new(text: &str) -> Result<Self, String> {
+        if let Some(other) = text.strip_prefix('!').filter(|other| !other.is_empty()) {
+            return match (other, other.strip_prefix('~')) {
+                ("*", _) => Ok(Self::Absent),
+                (_, Some(pattern)) => Ok(Self::Not(Box::new(Self::Like(compile(pattern)?)))),
+                (_, None) => Ok(Self::Not(Box::new(Self::Equal(other.into())))),
+            };
+        }
         Ok(match (text, text.strip_prefix('~')) {
             ("*", _) => Self::Present,
             ("!", _) => Self::Absent,
@@ -291,10 +302,19 @@ impl Wanted {
 
     fn is_met<'a>(&self, mut values: impl Iterator<Item = Cow<'a, str>>) -> bool {
         match self {
-            Self::Equal(wanted) => values.any(|value| *value == **wanted),
-            Self::Like(pattern) => values.any(|value| pattern.is_match(&value)),
             Self::Present => values.next().is_some(),
             Self::Absent => values.next().is_none(),
+            Self::Not(other) => !values.any(|value| other.fits(&value)),
+            one => values.any(|value| one.fits(&value)),
+        }
+    }
+
+    /// Whether one value is what is wanted of one.
+    fn fits(&self, value: &str) -> bool {
+        match self {
+            Self::Equal(wanted) => *value == **wanted,
+            Self::Like(pattern) => pattern.is_match(value),
+            Self::Present | Self::Absent | Self::Not(_) => false,
         }
     }
 }

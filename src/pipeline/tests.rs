@@ -8,11 +8,13 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     time::timeout,
 };
+use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -21,7 +23,11 @@ use crate::{
         rewrite::{PathRewrite, Rewrite},
         split::Split,
     },
-    server::{self, Drain, Front, connection::ConnectionConfig, tls::Acceptor},
+    server::{
+        self, Drain, Front, Manner,
+        connection::{ConnectionConfig, Protocols},
+        tls,
+    },
     telemetry::metrics::Metrics,
     upstream::{Upstream, UpstreamConfig, headers::Rules},
 };
@@ -85,7 +91,7 @@ async fn gateway(matching: &str, settings: &str, rewrite: Rewrite, endpoint: Soc
     gateway_with(matching, &settings, rewrite, None).await
 }
 
-async fn gateway_with(matching: &str, yaml: &str, rewrite: Rewrite, tls: Option<Arc<Acceptor>>) -> Gateway {
+async fn gateway_with(matching: &str, yaml: &str, rewrite: Rewrite, tls: Option<Arc<ServerConfig>>) -> Gateway {
     let metrics = Metrics::new();
     let config: UpstreamConfig = serde_saphyr::from_str(yaml).unwrap();
     let upstream = Upstream::new("orders".into(), &config, metrics.clone()).unwrap().for_route(Rules::default());
@@ -108,7 +114,7 @@ async fn gateway_with(matching: &str, yaml: &str, rewrite: Rewrite, tls: Option<
     let pipeline = Arc::new(Pipeline {
         routes: Routes::new(vec![(matching, route)]).unwrap(),
         trusted_proxies: TrustedProxies::default(),
-        observer: Arc::new(Observer { metrics, access_log: None, tracer: None }),
+        observer: Arc::new(Observer { metrics, listener: None, access_log: None, tracer: None }),
         server_timing: ServerTiming::default(),
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -117,7 +123,9 @@ async fn gateway_with(matching: &str, yaml: &str, rewrite: Rewrite, tls: Option<
         let pipeline = pipeline.clone();
         async move { pipeline.handle(pipeline.receive(arrival, request)).await }
     };
-    let front = Front { listener, tls, proxies: None, limits: ConnectionConfig::default(), metrics: Metrics::new() };
+    let protocols = Arc::new(Protocols::new(&ConnectionConfig::default()));
+    let manner = Arc::new(ArcSwap::from_pointee(Manner { tls, proxies: None, protocols }));
+    let front = Front { listener, manner, metrics: Metrics::new() };
     let drain = Drain { stop: stop.clone(), limit: Duration::from_secs(3) };
     let served = tokio::spawn(server::serve(front, handler, drain));
     Gateway { address, stop, served }
@@ -452,7 +460,7 @@ const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tls/
 /// A gateway that speaks TLS, before a plain upstream.
 async fn encrypted(endpoint: SocketAddr) -> Gateway {
     let config = format!("certificates: [{}, {}]", certificate("localhost"), certificate("other"));
-    let tls = Arc::new(Acceptor::new(&serde_saphyr::from_str(&config).unwrap()).unwrap());
+    let tls = tls::prepare(&serde_saphyr::from_str(&config).unwrap()).unwrap();
     gateway_with("{}", &format!("endpoints: [{{ url: 'http://{endpoint}' }}]"), Rewrite::default(), Some(tls)).await
 }
 

@@ -18,21 +18,27 @@ use tokio::time::{Sleep, sleep};
 use crate::{
     body::{Body, BoxError},
     exchange::{Exchange, Gate},
-    upstream::headers::strip_hop_by_hop,
+    upstream::{flood::Flood, headers::strip_hop_by_hop},
 };
 
 /// How long an upstream may take to ask for the body; one that does not know the word gets it then.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Listens for what the upstream says before its answer to `request`, where the client can be told.
-pub fn listen(exchange: &Exchange, request: &mut Request<Body>) {
-    let Some(voice) = exchange.voice.clone().filter(|voice| !voice.is_mute()) else { return };
+/// Listens for what the upstream says before its answer to `request`, and tells the client where it can be told.
+pub fn listen(exchange: &Exchange, request: &mut Request<Body>) -> Arc<Flood> {
+    let Some(voice) = exchange.voice.clone().filter(|voice| !voice.is_mute()) else { return Flood::watch(request) };
     let gate = exchange.headers.contains_key(header::EXPECT).then(|| hold_back(request)).flatten();
-    hyper::ext::on_informational(request, move |answer| match &gate {
-        // The client is told as soon as its body is wanted.
-        Some(gate) if answer.status() == StatusCode::CONTINUE => gate.open(),
-        _ => voice.say(answer.status(), &passed_on(answer.headers())),
+    let flood = Arc::<Flood>::default();
+    let heard = flood.clone();
+    hyper::ext::on_informational(request, move |answer| {
+        heard.hear();
+        match &gate {
+            // The client is told as soon as its body is wanted.
+            Some(gate) if answer.status() == StatusCode::CONTINUE => gate.open(),
+            _ => voice.say(answer.status(), &passed_on(answer.headers())),
+        }
     });
+    flood
 }
 
 /// Lets the body of a request wait for the upstream's word; nothing when there is no body that could.

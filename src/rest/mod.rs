@@ -3,23 +3,24 @@
 //! Relies on `upstream`; `pipeline` calls it.
 
 pub mod aggregate;
+pub mod body;
 mod interim;
 pub mod mirror;
 pub mod rewrite;
 pub mod split;
 mod tunnel;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
-use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 
-use self::{mirror::Mirror, rewrite::Rewrite, split::Split};
+use self::{body::BodyRewrite, mirror::Mirror, rewrite::Rewrite, split::Split};
 use crate::{
     body::Body,
     error::{Error, ErrorKind},
     exchange::Exchange,
     telemetry::traces::RequestSpan,
-    upstream::{Call, Upstream},
+    upstream::{self, Call, Reply, Upstream},
 };
 
 /// Where a route's requests go, and how they are rewritten on the way.
@@ -28,17 +29,39 @@ pub struct Proxy {
     split: Split,
     rewrite: Rewrite,
     mirror: Option<Mirror>,
+    /// What few routes have.
+    changes: Option<Box<Changes>>,
+}
+
+/// What a proxy changes of requests and answers beyond targets and headers.
+#[derive(Debug, Default, PartialEq)]
+pub struct Changes {
+    /// The method that requests have from here on.
+    pub method: Option<Method>,
+    /// What becomes of their bodies.
+    pub request_body: Option<BodyRewrite>,
+    /// What becomes of those of answers.
+    pub response_body: Option<BodyRewrite>,
+    /// Whether what fails with one upstream is sent to another one.
+    pub retry_other: bool,
 }
 
 impl Proxy {
     /// A proxy to the upstreams of `split`.
     pub fn new(split: Split, rewrite: Rewrite, mirror: Option<Mirror>) -> Self {
-        Self { split, rewrite, mirror }
+        Self { split, rewrite, mirror, changes: None }
+    }
+
+    /// The same with these changes.
+    #[must_use]
+    pub fn with_changes(mut self, changes: Changes) -> Self {
+        self.changes = (changes != Changes::default()).then(|| Box::new(changes));
+        self
     }
 
     /// Whether nothing is waited for but the upstream's call, which has a deadline.
     pub fn is_punctual(&self) -> bool {
-        self.mirror.is_none()
+        self.mirror.is_none() && self.changes.is_none()
     }
 
     /// Passes a request on and its response back.
@@ -46,24 +69,31 @@ impl Proxy {
     /// # Errors
     /// What the upstream's call fails with.
     pub async fn serve(&self, exchange: &mut Exchange, body: Body) -> Result<Response<Body>, Error> {
-        let upstream = self.split.choose(exchange).ok_or_else(|| Error::bug("a route without an upstream"))?;
+        let mut upstream = self.split.choose(exchange).ok_or_else(|| Error::bug("a route without an upstream"))?;
         exchange.upstream = Some(upstream.name().clone());
         let (uri, prefix) = self.rewrite.target(&exchange.uri)?;
         let mut request = Request::new(body);
         *request.method_mut() = exchange.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = rewrite::request_headers(exchange, prefix);
+        if let Some(changes) = &self.changes {
+            Box::pin(changes.apply_to_request(&mut request)).await?;
+        }
         if let Some(mirror) = &self.mirror {
             request = Box::pin(mirror.copy(exchange, request)).await?;
         }
-        interim::listen(exchange, &mut request);
+        let flood = interim::listen(exchange, &mut request);
         let started = Instant::now();
         let span = exchange.span.as_ref().map(|span| span.call(started));
-        let is_idempotent = exchange.method.is_idempotent() || upstream.repeats_all();
+        let is_idempotent = request.method().is_idempotent() || upstream.repeats_all();
         let (deadline, upload) = (exchange.deadline, exchange.upload.clone());
         let call = Call { request, deadline, upload, is_idempotent, trace: span.as_ref().map(RequestSpan::context) };
+        let retries_other = is_idempotent && self.changes.as_ref().is_some_and(|changes| changes.retry_other);
         // Large, and moved once this way instead of with every step around it.
-        let result = Box::pin(upstream.call(exchange, call)).await;
+        let result = match retries_other {
+            false => Box::pin(flood.stem(upstream.call(exchange, call))).await,
+            true => Box::pin(flood.stem(self.call_either(&mut upstream, exchange, call))).await,
+        };
         let ended = Instant::now();
         exchange.upstream_time = ended - started;
         if let Some(mut span) = span {
@@ -71,14 +101,67 @@ impl Proxy {
             span.end(ended);
         }
         let mut response = result?;
+        exchange.upstream = Some(upstream.name().clone());
         upstream.apply_to_response(response.headers_mut());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             switch(exchange, &mut response)?;
         } else if leaves_body(exchange, response.status()) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        Ok(response)
+        match self.changes.as_ref().and_then(|changes| changes.response_body.as_ref()) {
+            Some(rewrite) => Box::pin(rewritten(rewrite, exchange, response)).await,
+            None => Ok(response),
+        }
     }
+
+    /// Makes a call, and if it fails in a way that its upstream's rules for retries cover, makes it to another one.
+    async fn call_either<'s>(
+        &'s self,
+        upstream: &mut &'s Arc<Upstream>,
+        exchange: &Exchange,
+        call: Call,
+    ) -> Result<Reply, Error> {
+        let (call, copy) = upstream::copy(call).await?;
+        let (first, deadline) = (*upstream, call.deadline);
+        let result = first.call(exchange, call).await;
+        let other = self.split.other(first).filter(|_| Instant::now() < deadline);
+        let (Some(other), Some(copy)) = (other, copy) else { return result };
+        let Some(_ticket) = first.admit_other(&result) else { return result };
+        *upstream = other;
+        other.call(exchange, copy).await
+    }
+}
+
+impl Changes {
+    async fn apply_to_request(&self, request: &mut Request<Body>) -> Result<(), Error> {
+        if let Some(method) = &self.method {
+            request.method_mut().clone_from(method);
+        }
+        if self.response_body.is_some() {
+            // A part of it could not be changed.
+            request.headers_mut().remove(header::RANGE);
+        }
+        let Some(rewrite) = &self.request_body else { return Ok(()) };
+        let body = std::mem::replace(request.body_mut(), Body::empty());
+        let body = rewrite.apply(request.headers_mut(), body).await?;
+        *request.body_mut() = body;
+        Ok(())
+    }
+}
+
+/// An answer with another body.
+async fn rewritten(rewrite: &BodyRewrite, exchange: &Exchange, response: Response<Body>) -> Result<Response<Body>, Error> {
+    let (mut head, body) = response.into_parts();
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(Response::from_parts(head, body));
+    }
+    if exchange.method == Method::HEAD {
+        // The length of what is not sent is not known.
+        head.headers.remove(header::CONTENT_LENGTH);
+        return Ok(Response::from_parts(head, body));
+    }
+    let body = rewrite.apply(&mut head.headers, body).await?;
+    Ok(Response::from_parts(head, body))
 }
 
 /// Whether a client must be told that the rest of its body is not wanted: it was refused while it was being sent, or before.
@@ -99,7 +182,22 @@ fn switch(exchange: &mut Exchange, response: &mut Response<Body>) -> Result<(), 
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.remove(header::TRANSFER_ENCODING);
     headers.remove(header::CONTENT_LENGTH);
-    tokio::spawn(tunnel::join(client, upstream));
+    let mut voice = None;
+    if let Some(handshake) = &exchange.websocket {
+        if !handshake.is_accepted(headers) {
+            return Err(Error::new(ErrorKind::UpstreamInvalid, "the upstream's answer to the WebSocket's key is wrong"));
+        }
+        for name in [header::CONNECTION, header::UPGRADE, header::SEC_WEBSOCKET_ACCEPT] {
+            headers.remove(name);
+        }
+        *response.status_mut() = StatusCode::OK;
+        // One of several streams: as long as there is a voice, their connection is not idle.
+        voice = exchange.voice.clone();
+    }
+    tokio::spawn(async move {
+        tunnel::join(client, upstream).await;
+        drop(voice);
+    });
     Ok(())
 }
 
@@ -115,7 +213,7 @@ fn describe(span: &mut RequestSpan, upstream: &Upstream, result: &Result<Respons
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::time::Duration;
 
     use super::*;
     use crate::{exchange::Peer, telemetry::metrics::Metrics, upstream::UpstreamConfig};

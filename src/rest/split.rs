@@ -166,6 +166,13 @@ impl Split {
         })
     }
 
+    /// Another upstream than this one: the one with the largest share.
+    pub fn other(&self, than: &Arc<Upstream>) -> Option<&Arc<Upstream>> {
+        let canary = self.canary.iter().map(|(_, upstream)| (upstream, 0));
+        let all = self.shares.iter().map(|(upstream, weight)| (upstream, *weight)).chain(canary);
+        all.filter(|(upstream, _)| upstream.name() != than.name()).max_by_key(|(_, weight)| *weight).map(|(upstream, _)| upstream)
+    }
+
     /// A point of the whole range: of the caller's, or the next of a sequence. The multiples of the golden ratio, modulo one, are
     /// as even as a sequence can be, so every share is spread evenly over any stretch of requests.
     fn point(&self, exchange: &Exchange) -> u64 {

@@ -26,6 +26,7 @@ use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -96,7 +97,8 @@ impl Protocols {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(STREAM_WINDOW as usize)
             .keep_alive_interval(PING)
-            .keep_alive_timeout(PING);
+            .keep_alive_timeout(PING)
+            .enable_connect_protocol();
         Self { limits: limits.clone(), http1, http2 }
     }
 }
@@ -128,13 +130,13 @@ where
 }
 
 /// Serves one connection over TLS, whose handshake tells which HTTP it speaks.
-pub async fn encrypted<H, F>(stream: TcpStream, address: SocketAddr, handler: H, shared: Shared, tls: Arc<tls::Acceptor>)
+pub async fn encrypted<H, F>(stream: TcpStream, address: SocketAddr, handler: H, shared: Shared, tls: Arc<ServerConfig>)
 where
     H: Fn(Arrival, Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let _ = stream.set_nodelay(true);
-    let Ok(Ok(stream)) = timeout(GREETING, tls.accept(stream)).await else { return };
+    let Ok(Ok(stream)) = timeout(GREETING, TlsAcceptor::from(tls).accept(stream)).await else { return };
     let session = stream.get_ref().1;
     let is_http2 = session.alpn_protocol() == Some(b"h2");
     let certificate = session.peer_certificates().and_then(|chain| tls::client_cert(chain.first()?));

@@ -19,13 +19,15 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::rustls::ServerConfig;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
-    connection::{ConnectionConfig, Protocols},
+    connection::Protocols,
     drain::{Phase, Phases},
 };
 use crate::{body::Body, exchange::Arrival, telemetry::metrics::Metrics, units::Network};
@@ -48,14 +50,21 @@ pub struct Drain {
 pub struct Front {
     /// The socket.
     pub listener: TcpListener,
-    /// TLS, unless it is plain.
-    pub tls: Option<Arc<tls::Acceptor>>,
-    /// The proxies of which every connection comes and says for whom, where that is so.
-    pub proxies: Option<Arc<[Network]>>,
-    /// How long connections live.
-    pub limits: ConnectionConfig,
+    /// How connections are treated, from the next one on.
+    pub manner: Arc<ArcSwap<Manner>>,
     /// Where connections are counted.
     pub metrics: Arc<Metrics>,
+}
+
+/// How connections are treated.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    /// TLS, unless they are plain.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// The proxies of which every connection comes and says for whom, where that is so.
+    pub proxies: Option<Arc<[Network]>>,
+    /// HTTP, and how long they live.
+    pub protocols: Arc<Protocols>,
 }
 
 /// Serves a listener until it is told to stop and its requests are answered.
@@ -67,13 +76,13 @@ where
     H: Fn(Arrival, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let Front { listener, tls, proxies, limits, metrics } = front;
+    let Front { listener, manner, metrics } = front;
     let connections = TaskTracker::new();
-    let protocols = Arc::new(Protocols::new(&limits));
     let phases = Phases::new();
     let take = |stream: TcpStream, address: SocketAddr| {
-        let (shared, open) = ((protocols.clone(), phases.clone(), connections.clone()), metrics.connection());
-        let (handler, tls, proxies) = (handler.clone(), tls.clone(), proxies.clone());
+        let Manner { tls, proxies, protocols } = Manner::clone(&manner.load());
+        let (shared, open) = ((protocols, phases.clone(), connections.clone()), metrics.connection());
+        let handler = handler.clone();
         connections.spawn(async move {
             let introduced = match &proxies {
                 None => Some((stream, address)),

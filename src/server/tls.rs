@@ -8,22 +8,17 @@ use std::{
     sync::Arc,
 };
 
-use arc_swap::ArcSwap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::HeaderValue;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpStream;
-use tokio_rustls::{
-    Accept, TlsAcceptor,
-    rustls::{
-        RootCertStore, ServerConfig,
-        client::verify_server_name,
-        crypto::aws_lc_rs::{Ticketer, default_provider},
-        pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, pem::PemObject as _},
-        server::{ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
-        sign::CertifiedKey,
-    },
+use tokio_rustls::rustls::{
+    RootCertStore, ServerConfig,
+    client::verify_server_name,
+    crypto::aws_lc_rs::{Ticketer, default_provider},
+    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    server::{ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
+    sign::CertifiedKey,
 };
 
 /// HTTPS on the listening address. Without this block it speaks plain HTTP.
@@ -74,30 +69,6 @@ impl TlsConfig {
         let own = self.certificates.iter().flat_map(|pair| [&pair.cert, &pair.key]);
         let clients = self.client_certificates.iter().flat_map(|clients| std::iter::once(&clients.ca).chain(&clients.crl));
         own.chain(clients).map(PathBuf::as_path)
-    }
-}
-
-/// TLS as the next connection gets it; its certificates can be replaced while others are served.
-#[derive(Debug)]
-pub struct Acceptor(ArcSwap<ServerConfig>);
-
-impl Acceptor {
-    /// With these certificates.
-    ///
-    /// # Errors
-    /// Says which file cannot be used.
-    pub fn new(config: &TlsConfig) -> Result<Self, String> {
-        prepare(config).map(|ready| Self(ArcSwap::from(ready)))
-    }
-
-    /// Goes by `ready` from the next connection on. Sessions from before are not resumed: who may come may be another question now.
-    pub fn replace(&self, ready: Arc<ServerConfig>) {
-        self.0.store(ready);
-    }
-
-    /// Begins TLS on a connection.
-    pub fn accept(&self, stream: TcpStream) -> Accept<TcpStream> {
-        TlsAcceptor::from(self.0.load_full()).accept(stream)
     }
 }
 

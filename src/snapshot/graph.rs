@@ -7,6 +7,7 @@ use supergraph::{ids::IdVec, model};
 
 use super::Builder;
 use crate::{
+    config::Config,
     execute,
     graphql::{Endpoint, Graph, Settings, budget::Budget, http::Reading},
     pipeline::limits::LimitsConfig,
@@ -25,7 +26,7 @@ pub fn endpoint(builder: &mut Builder<'_>, supergraph: Option<Arc<model::Supergr
         persisted: config.persisted_queries.clone(),
         batching: config.batching.clone(),
         deduplicate: config.traffic_shaping.router.deduplicate,
-        reading: Reading { max_bytes: config.limits.http_max_request_bytes.bytes(), file_uploads: config.file_uploads.clone() },
+        reading: Reading { max_bytes: max_bytes(config), file_uploads: config.file_uploads.clone() },
     };
     let graph = match supergraph {
         None => None,
@@ -46,6 +47,12 @@ pub fn endpoint(builder: &mut Builder<'_>, supergraph: Option<Arc<model::Supergr
         }
     };
     Endpoint::new(settings, graph)
+}
+
+/// The largest request that any listener lets in; each has its own limit before this one.
+fn max_bytes(config: &Config) -> usize {
+    let own = config.listeners.iter().filter_map(|listener| listener.limits.as_ref());
+    own.chain([&config.limits]).map(|limits| limits.http_max_request_bytes.bytes()).max().unwrap_or_default()
 }
 
 /// Whom to call for a subgraph: what the configuration says about its name, and otherwise the address in the supergraph.

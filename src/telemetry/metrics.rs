@@ -12,7 +12,7 @@ use std::{
 
 use http::{Method, StatusCode};
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
+    encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
@@ -33,16 +33,26 @@ const COST_BUCKETS: [f64; 7] = [0.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6];
 type Text = Arc<str>;
 
 macro_rules! labels {
-    ($($name:ident { $($field:ident: $type:ty),* })*) => {$(
+    ($($name:ident { $($(#[$how:meta])? $field:ident: $type:ty),* })*) => {$(
         #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-        struct $name { $($field: $type),* }
+        struct $name { $($(#[$how])? $field: $type),* }
     )*};
 }
 
+/// The label `listener`, which is there only where there are several: otherwise everything has the labels that it always had.
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+struct Listener(Option<Text>);
+
+impl EncodeLabelSet for Listener {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.0.as_ref().map_or(Ok(()), |name| ("listener", &**name).encode(encoder.encode_label()))
+    }
+}
+
 labels! {
-    DurationLabels { method: &'static str, route: Text, status_code: u16 }
-    RequestLabels { method: &'static str, route: Text, status_code: u16, consumer: Text }
-    ErrorLabels { method: &'static str, route: Text, error_type: &'static str }
+    DurationLabels { method: &'static str, route: Text, status_code: u16, #[prometheus(flatten)] listener: Listener }
+    RequestLabels { method: &'static str, route: Text, status_code: u16, consumer: Text, #[prometheus(flatten)] listener: Listener }
+    ErrorLabels { method: &'static str, route: Text, error_type: &'static str, #[prometheus(flatten)] listener: Listener }
     OperationLabels { operation_name: Text, operation_type: &'static str, outcome: &'static str }
     RemainingLabels { consumer: Text, route: Text }
     HitLabels { consumer: Text, plan: Text, route: Text }
@@ -88,6 +98,8 @@ pub struct Metrics {
 /// What is counted of one exchange.
 #[derive(Clone, Copy, Debug)]
 pub struct ExchangeFacts<'a> {
+    /// Where it came in, where there are several places.
+    pub listener: Option<&'a Arc<str>>,
     /// Method of the request.
     pub method: &'a Method,
     /// Name of the route, empty when none matched.
@@ -244,15 +256,16 @@ impl Metrics {
     pub fn exchange(&self, facts: &ExchangeFacts<'_>) {
         let method = method_label(facts.method);
         let status_code = facts.status.as_u16();
-        let route = facts.route.clone();
+        let (route, listener) = (facts.route.clone(), Listener(facts.listener.cloned()));
         if let Some(kind) = facts.error {
-            self.errors.get_or_create(&ErrorLabels { method, route: route.clone(), error_type: kind.code() }).inc();
+            let labels = ErrorLabels { method, route: route.clone(), error_type: kind.code(), listener: listener.clone() };
+            self.errors.get_or_create(&labels).inc();
         }
         self.request_durations
-            .get_or_create(&DurationLabels { method, route: route.clone(), status_code })
+            .get_or_create(&DurationLabels { method, route: route.clone(), status_code, listener: listener.clone() })
             .observe(facts.duration.as_secs_f64());
         let consumer = self.consumers.label(facts.consumer);
-        self.requests.get_or_create(&RequestLabels { method, route, status_code, consumer }).inc();
+        self.requests.get_or_create(&RequestLabels { method, route, status_code, consumer, listener }).inc();
     }
 
     /// Counts one GraphQL operation; `errors` is the number of errors in its answer.
@@ -407,7 +420,8 @@ mod tests {
     use super::*;
 
     fn facts<'a>(method: &'a Method, route: &'a Arc<str>, consumer: &'a str) -> ExchangeFacts<'a> {
-        ExchangeFacts { method, route, status: StatusCode::OK, consumer, duration: Duration::from_millis(20), error: None }
+        let duration = Duration::from_millis(20);
+        ExchangeFacts { listener: None, method, route, status: StatusCode::OK, consumer, duration, error: None }
     }
 
     #[test]
@@ -433,6 +447,14 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn listeners_are_a_label_where_there_are_several() {
+        let (metrics, route, name): (_, Arc<str>, Arc<str>) = (Metrics::new(), "orders".into(), "private".into());
+        metrics.exchange(&ExchangeFacts { listener: Some(&name), ..facts(&Method::GET, &route, "") });
+        let line = r#"api_requests_total{method="GET",route="orders",status_code="200",consumer="",listener="private"} 1"#;
+        assert!(metrics.encode().contains(line), "{}", metrics.encode());
     }
 
     #[test]

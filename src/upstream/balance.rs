@@ -51,6 +51,8 @@ pub struct Candidate {
     pub load: usize,
     /// Whether it may be called.
     pub is_available: bool,
+    /// The part of its share that it gets while it starts slowly, in percent.
+    pub share: u32,
 }
 
 /// The rule of one upstream, with its state.
@@ -134,7 +136,7 @@ impl Balance {
         if chosen.is_empty() {
             chosen = candidates.iter().enumerate().filter(|(_, it)| it.weight > 0).map(|(index, _)| index).collect();
         }
-        let weight = |index: usize| candidates.get(index).map_or(1, |it| it.weight);
+        let weight = |index: usize| candidates.get(index).map_or(1, |it| it.weight.saturating_mul(it.share));
         match self {
             Self::RoundRobin(round, next) => {
                 // A retry takes nobody's turn: it would make every next call begin with the endpoint that has just failed.
@@ -142,8 +144,12 @@ impl Balance {
                     if avoid.is_some() { next.load(Ordering::Relaxed) + step } else { next.fetch_add(1, Ordering::Relaxed) }
                 };
                 let at = |step: usize| round.get(turn(step) % round.len()).copied().map(usize::from);
+                let is_up = |index: &usize| {
+                    let share = candidates.get(*index).map_or(100, |it| it.share);
+                    share >= 100 || super::random() % 100 < share.into()
+                };
                 (0..round.len())
-                    .find_map(|step| at(step).filter(|index| chosen.contains(index)))
+                    .find_map(|step| at(step).filter(|index| chosen.contains(index) && is_up(index)))
                     .or_else(|| chosen.first().copied())
             }
             Self::LeastRequest => {
@@ -253,7 +259,11 @@ mod tests {
     use super::*;
 
     fn up(weights: &[u32]) -> Vec<Candidate> {
-        weights.iter().zip(0..).map(|(weight, id)| Candidate { id, weight: *weight, load: 0, is_available: true }).collect()
+        weights
+            .iter()
+            .zip(0..)
+            .map(|(weight, id)| Candidate { id, weight: *weight, load: 0, is_available: true, share: 100 })
+            .collect()
     }
 
     #[test]
@@ -302,6 +312,18 @@ mod tests {
         assert!(busy[0] == 0 && busy[1].abs_diff(busy[2]) < 300, "{busy:?}");
         let weighted = counts(&up(&[1, 3]));
         assert!(weighted[0].abs_diff(750) < 150, "as long as all are idle the weights decide: {weighted:?}");
+    }
+
+    #[test]
+    fn who_starts_slowly_gets_less() {
+        for balance in [Balance::new(&BalanceConfig::RoundRobin, &[1, 1]).unwrap(), Balance::LeastRequest] {
+            let mut candidates = up(&[1, 1]);
+            candidates[0].share = 25;
+            let fresh = (0..4_000).filter(|_| balance.choose(&candidates, None, None) == Some(0)).count();
+            assert!((600..1_100).contains(&fresh), "{fresh} of 4000, where it should be about 800: {balance:?}");
+            candidates[1].is_available = false;
+            assert_eq!(balance.choose(&candidates, None, None), Some(0), "who is alone takes all");
+        }
     }
 
     #[test]

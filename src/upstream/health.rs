@@ -115,6 +115,8 @@ struct Verdict {
     /// Failed calls in a row.
     failures: AtomicU32,
     ejected_until: AtomicU64,
+    /// When it came, or came back; 0 for those of the beginning.
+    came: AtomicU64,
     /// Ejections in a row, as of the last one.
     ejections: AtomicU32,
     /// Calls of this interval, and the good ones among them.
@@ -138,7 +140,10 @@ impl Health {
     /// The same for another list of endpoints, of which each either was at an index before or is new.
     #[must_use]
     pub fn next(&self, endpoints: &[Option<usize>]) -> Self {
-        let verdict = |known: &Option<usize>| known.and_then(|index| self.endpoints.get(index)).cloned().unwrap_or_default();
+        // Who comes when there was nobody has nobody to leave the calls to.
+        let came = if self.endpoints.is_empty() { 0 } else { self.millis(Instant::now()) };
+        let fresh = || Arc::new(Verdict { came: AtomicU64::new(came), ..Verdict::default() });
+        let verdict = |known: &Option<usize>| known.and_then(|index| self.endpoints.get(index)).cloned().unwrap_or_else(fresh);
         let endpoints = endpoints.iter().map(verdict).collect();
         let compared = AtomicU64::new(self.compared.load(Ordering::Relaxed));
         Self { outliers: self.outliers.clone(), started: self.started, endpoints, ejecting: Mutex::default(), compared }
@@ -147,6 +152,13 @@ impl Health {
     /// Whether an endpoint may be called.
     pub fn is_available(&self, index: usize) -> bool {
         self.is_available_at(index, Instant::now())
+    }
+
+    /// For how many milliseconds an endpoint has been there, or back; nothing for those of the beginning.
+    pub fn age(&self, index: usize) -> Option<u64> {
+        let endpoint = self.endpoints.get(index)?;
+        let came = endpoint.came.load(Ordering::Relaxed).max(endpoint.ejected_until.load(Ordering::Relaxed));
+        (came > 0).then(|| self.millis(Instant::now()).saturating_sub(came))
     }
 
     /// How many may be called.
@@ -164,7 +176,8 @@ impl Health {
         let endpoint = self.endpoints.get(index)?;
         if is_success {
             // A good check ends an ejection at once.
-            endpoint.ejected_until.store(0, Ordering::Relaxed);
+            let until = endpoint.ejected_until.swap(0, Ordering::Relaxed);
+            endpoint.came.fetch_max(until.min(self.millis(Instant::now())), Ordering::Relaxed);
             endpoint.failures.store(0, Ordering::Relaxed);
         }
         let was_failing = endpoint.fails_checks.load(Ordering::Relaxed);
@@ -178,6 +191,9 @@ impl Health {
         }
         endpoint.contrary.store(0, Ordering::Relaxed);
         endpoint.fails_checks.store(!is_success, Ordering::Relaxed);
+        if is_success {
+            endpoint.came.store(self.millis(Instant::now()), Ordering::Relaxed);
+        }
         Some(is_success)
     }
 

@@ -7,6 +7,7 @@ pub mod breaker;
 pub mod dedupe;
 pub mod discovery;
 mod failure;
+pub mod flood;
 pub mod headers;
 pub mod health;
 pub mod pool;
@@ -14,6 +15,7 @@ pub mod proxy_protocol;
 pub mod retry;
 pub mod service;
 mod shaping;
+pub mod slow_start;
 pub mod tls;
 
 use std::{
@@ -34,12 +36,13 @@ use self::{
     dedupe::{Flights, Key},
     failure::{late, overloaded},
     headers::Rules,
+    retry::Ticket,
     service::Service,
 };
 pub use self::{
     failure::{Failure, Fault},
     proxy_protocol::{Client, ProxyProtocol},
-    service::Slot,
+    service::{Slot, copy},
     shaping::{RequestCompression, ShapingConfig},
 };
 use crate::{
@@ -48,7 +51,7 @@ use crate::{
     error::Error,
     exchange::{Exchange, Upload},
     telemetry::{metrics::Metrics, traces::TraceContext},
-    units::Span,
+    units::{Percent, Span},
 };
 
 /// A service that we call, as `upstreams:` describes it.
@@ -61,6 +64,11 @@ pub struct UpstreamConfig {
     pub dns: Option<discovery::DnsConfig>,
     /// Which endpoint takes a call.
     pub balance: balance::BalanceConfig,
+    /// Where a smaller share of the endpoints is well, calls go to all of them, well or not: those that are left could not bear
+    /// them. Unless given, that is done only when none is well.
+    pub panic_threshold: Percent,
+    /// Endpoints that are new or back get their share little by little; at once when absent.
+    pub slow_start: Option<slow_start::SlowStartConfig>,
     /// How long connecting may take.
     pub connect_timeout: Span,
     /// Connections kept alive.
@@ -85,6 +93,8 @@ impl Default for UpstreamConfig {
             endpoints: Vec::new(),
             dns: None,
             balance: balance::BalanceConfig::default(),
+            panic_threshold: Percent(0),
+            slow_start: None,
             connect_timeout: Span::seconds(5),
             pool: pool::PoolConfig::default(),
             health_check: None,
@@ -199,6 +209,12 @@ impl Upstream {
     /// Whether requests of REST routes may be sent twice whatever their method.
     pub fn repeats_all(&self) -> bool {
         self.service.repeats_all()
+    }
+
+    /// Whether a call that ended so may be made to another service instead, by the rules for retries of this one: with room in the
+    /// budget, which the ticket takes until it is dropped.
+    pub fn admit_other(&self, result: &Result<Reply, Error>) -> Option<Ticket<'_>> {
+        self.service.admit_other(result)
     }
 
     /// Sends a call to one of the endpoints: headers, then `Service::call`.

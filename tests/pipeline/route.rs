@@ -367,3 +367,34 @@ async fn kongs_example_of_versions_runs() {
     .await;
     assert_eq!(up["v1"].take()[0].line().1, "/api/v1/users/1");
 }
+
+#[tokio::test]
+async fn or_and_not_make_any_combination() {
+    let routes = "  - { name: new, match: { host: api.company.com, path: /v1, headers: { X-Stage: \"!beta\", X-Old: \"!~1[0-9]\" } },\n      \
+                      or: [{ host: \"*.company.org\", path: \"/{tenant}/v1\", query: { old: \"!\" } }, { path: \"=/ping\", methods: [GET] }],\n      \
+                      strip_path: true, upstream: new }\n  \
+                  - { name: old, match: { path: /v1 }, upstream: old }\n";
+    let (router, up) = router(["new", "old"], routes, "").await;
+    let ask = async |method: &str, host: &str, path: &str, fields: &str| {
+        let answer = router.raw(&format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n{fields}connection: close\r\n\r\n")).await;
+        let body = answer.rsplit("\r\n\r\n").next().unwrap_or_default().to_owned();
+        if answer.starts_with("HTTP/1.1 200 ") { body } else { answer.split(' ').nth(1).unwrap_or_default().to_owned() }
+    };
+    for (method, host, path, fields, wanted) in [
+        ("GET", "api.company.com", "/v1/a", "", "new"),
+        ("GET", "api.company.com", "/v1", "x-stage: alpha\r\n", "new"),
+        ("GET", "api.company.com", "/v1", "x-stage: beta\r\n", "old"),
+        ("GET", "api.company.com", "/v1", "x-stage: alpha\r\nx-stage: beta\r\n", "old"),
+        ("GET", "api.company.com", "/v1", "x-old: 12\r\n", "old"),
+        ("GET", "api.company.com", "/v1", "x-old: 123\r\n", "new"),
+        ("GET", "eu.company.org", "/acme/v1/b", "", "new"),
+        ("GET", "eu.company.org", "/acme/v1/b?old", "", "404"),
+        ("GET", "other.example", "/ping", "", "new"),
+        ("POST", "other.example", "/ping", "content-length: 0\r\n", "405"),
+        ("GET", "other.example", "/v1", "", "old"),
+    ] {
+        assert_eq!(ask(method, host, path, fields).await, wanted, "{method} {host} {path} {fields}");
+    }
+    let targets: Vec<_> = up["new"].take().iter().map(|request| request.line().1.to_owned()).collect();
+    assert_eq!(targets, ["/a", "/", "/", "/b", "/"], "each match strips its own path");
+}

@@ -238,3 +238,31 @@ async fn our_own_refusal_reaches_a_client_that_sends_everything_first() {
     let answer = client.rest().await;
     assert!(answer.starts_with("HTTP/1.1 413 ") && answer.to_ascii_lowercase().contains("connection: close\r\n"), "{answer}");
 }
+
+#[tokio::test]
+async fn interim_answers_without_end_end_the_call() {
+    let (router, listener) = bare("").await;
+    let flooding = tokio::spawn(async move {
+        let mut connections = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            connections.push(tokio::spawn(async move {
+                let mut head = [0; 1_024];
+                let _ = stream.read(&mut head).await;
+                // As fast as they are taken, and until nobody takes them any more.
+                while stream.write_all(&b"HTTP/1.1 102 Processing\r\n\r\n".repeat(20)).await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }));
+        }
+    });
+    let started = Instant::now();
+    let mut client = Side::client(&router).await;
+    client.say("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+    let all = client.rest().await;
+    assert!(all.contains("HTTP/1.1 502 "), "{all}");
+    assert_eq!(all.matches("HTTP/1.1 102 Processing").count(), 16, "only so many go on");
+    let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    assert_eq!(http2.post(router.url("/x")).send().await.unwrap().status(), 502, "nor are those endless that nobody is told of");
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+    flooding.abort();
+}

@@ -138,3 +138,30 @@ async fn a_retry_stays_with_its_version() {
     assert_eq!(failed, 10);
     assert_eq!((fails.take().len(), works.take().len()), (30, 10));
 }
+
+#[tokio::test]
+async fn a_retry_goes_to_the_other_version_where_it_may() {
+    let fails = Scripted::start(|_| answer(503, "", "v1")).await;
+    let works = Scripted::start(|_| answer(200, "", "v2")).await;
+    let router = Router::start(&format!(
+        "routes: [{{ name: all, retry_other: true, split: [{{ upstream: v1, weight: 50 }}, {{ upstream: v2, weight: 50 }}] }}]\n\
+         upstreams:\n  v1: {{ endpoints: [{{ url: \"{}\" }}], retry: {{ on: [5xx], attempts: 1 }} }}\n  v2: {{ endpoints: [{{ url: \"{}\" }}] }}\n",
+        fails.url(),
+        works.url()
+    ))
+    .await;
+    for _ in 0..20 {
+        let response = router.client.put(router.url("/")).body("the same twice").send().await.unwrap();
+        assert_eq!((response.status().as_u16(), response.text().await.unwrap()), (200, "v2".to_owned()));
+    }
+    let (failed, worked) = (fails.take(), works.take());
+    assert_eq!((failed.len(), worked.len()), (20, 20), "ten begin with v1, are tried there twice, and go on to v2");
+    assert!(failed.iter().chain(&worked).all(|request| request.body == b"the same twice"));
+    // What is not idempotent is not sent twice, wherever to.
+    let mut failed = 0;
+    for _ in 0..10 {
+        failed += usize::from(router.client.post(router.url("/")).body("x").send().await.unwrap().status() == 503);
+    }
+    assert_eq!((fails.take().len(), works.take().len()), (failed, 10 - failed));
+    assert!((4..=6).contains(&failed), "{failed}");
+}

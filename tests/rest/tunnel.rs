@@ -1,6 +1,16 @@
 //! WebSocket through the gateway: after its policies, with its keys and frames untouched, until either side ends it.
 //! Spec: <https://www.rfc-editor.org/rfc/rfc6455>
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Empty;
+use hyper::{
+    client::conn::http2::{self, SendRequest},
+    ext::Protocol,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -101,4 +111,100 @@ async fn a_websocket_passes_once_its_request_may_and_ends_with_either_side() {
         assert_eq!(read.read(&mut [0; 1]).await.unwrap(), 0, "one side has ended, and the other one learns of it");
     }
     assert!(open(&router, &authorization).await.1.starts_with("HTTP/1.1 429"), "quotas count switches too");
+}
+
+/// An HTTP/2 client's connection.
+async fn http2(router: &Router) -> SendRequest<Empty<Bytes>> {
+    let stream = TcpStream::connect(router.address()).await.unwrap();
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+/// What asks for a WebSocket over HTTP/2.
+fn extended_connect(router: &Router, protocol: &'static str, path: &str) -> Request<Empty<Bytes>> {
+    let mut request = Request::connect(format!("http://{}{path}", router.address())).body(Empty::new()).unwrap();
+    request.extensions_mut().insert(Protocol::from_static(protocol));
+    for (name, value) in [("sec-websocket-version", "13"), ("sec-websocket-protocol", "chat"), ("sec-websocket-key", "forged")] {
+        request.headers_mut().insert(name, value.parse().unwrap());
+    }
+    request
+}
+
+/// An upstream that does the handshake of HTTP/1.1 (or, at other paths, does not) and then says everything back.
+async fn handshaking() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let head = head(&mut stream).await;
+                let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: ")).unwrap_or_default().to_owned();
+                let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes());
+                let is_right =
+                    head.starts_with("GET /chat?x=1 HTTP/1.1\r\n") && STANDARD.decode(&key).is_ok_and(|key| key.len() == 16);
+                let answer = match head.split(' ').nth(1) {
+                    Some("/chat?x=1") if is_right => format!(
+                        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: chat\r\n\
+                         Sec-WebSocket-Accept: {}\r\n\r\n",
+                        STANDARD.encode(digest)
+                    ),
+                    Some("/chat/wrong") => "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                                             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+                        .to_owned(),
+                    Some("/chat/plain") => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned(),
+                    _ => "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno".to_owned(),
+                };
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                let (mut read, mut write) = stream.split();
+                let _ = tokio::io::copy(&mut read, &mut write).await;
+                let _ = write.shutdown().await;
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_websocket_over_http2_reaches_an_http1_upstream() {
+    let config = format!(
+        "routes: [{{ name: chat, match: {{ path: /chat, methods: [GET] }}, upstream: one }}]\n\
+         upstreams: {{ one: {{ endpoints: [{{ url: \"{}\" }}] }} }}\n",
+        handshaking().await
+    );
+    let router = Router::start(&config).await;
+    let mut sender = http2(&router).await;
+    // Whatever is answered first: with it has come that extended CONNECTs may be sent.
+    let get = Request::get(format!("http://{}/elsewhere", router.address())).body(Empty::new()).unwrap();
+    assert_eq!(sender.send_request(get).await.unwrap().status(), 404);
+    // Two on one connection.
+    for _ in 0..2 {
+        let response = sender.send_request(extended_connect(&router, "websocket", "/chat?x=1")).await.unwrap();
+        assert_eq!(response.status(), 200, "{:?}", response.headers());
+        assert_eq!(response.headers()["sec-websocket-protocol"], "chat");
+        for name in ["upgrade", "connection", "sec-websocket-accept"] {
+            assert!(!response.headers().contains_key(name), "{name} is not for HTTP/2");
+        }
+        let stream = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+        let (mut read, mut write) = tokio::io::split(stream);
+        let all = [frame(1, b"hello"), frame(2, &vec![7; 1 << 20]), frame(8, &[0x03, 0xe8])].concat();
+        let mut back = vec![0; all.len()];
+        let (sent, got) = futures_util::future::join(write.write_all(&all), read.read_exact(&mut back)).await;
+        sent.unwrap();
+        got.unwrap();
+        assert!(back == all);
+        write.shutdown().await.unwrap();
+        assert_eq!(read.read(&mut [0; 1]).await.unwrap(), 0, "one side has ended, and the other one learns of it");
+    }
+    for (protocol, path, status) in [
+        ("websocket", "/chat/no", 403),
+        ("websocket", "/chat/plain", 502),
+        ("websocket", "/chat/wrong", 502),
+        ("websocket", "/elsewhere", 404),
+        ("connect-udp", "/chat", 405),
+    ] {
+        let response = sender.send_request(extended_connect(&router, protocol, path)).await.unwrap();
+        assert_eq!(response.status(), status, "{protocol} {path}");
+    }
+    assert!(router.metric("api_requests_total", &["method=\"GET\"", "route=\"chat\"", "status_code=\"200\""]).await > 1.5);
 }

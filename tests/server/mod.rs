@@ -3,6 +3,7 @@
 mod connection;
 mod drain;
 mod framing;
+mod listeners;
 mod proxy_protocol;
 mod tls;
 

@@ -131,3 +131,62 @@ async fn an_endpoint_leaves_and_returns_by_its_health_while_others_serve() {
     }
     drop(back);
 }
+
+/// Which of these endpoints calls go to once two of them fail their checks, and how often.
+async fn shares(router: &Router, calls: usize) -> BTreeMap<u16, usize> {
+    let mut statuses = BTreeMap::new();
+    for _ in 0..calls {
+        *statuses.entry(router.get("/").send().await.unwrap().status().as_u16()).or_insert(0) += 1;
+    }
+    statuses
+}
+
+#[tokio::test]
+async fn below_the_panic_threshold_all_are_called() {
+    // Only the checks fail, so that it can be seen who is called.
+    let bad = |request: &crate::support::Recorded| answer(if request.line().1 == "/health" { 500 } else { 202 }, "", "bad");
+    let (one, two) = (Scripted::start(bad).await, Scripted::start(bad).await);
+    let good = Scripted::start(|_| answer(200, "", "good")).await;
+    let check = "health_check: { path: /health, interval: 100ms, timeout: 90ms, unhealthy_threshold: 2 }";
+    for (threshold, wanted) in [
+        ("", vec![(200, 30)]),
+        (", panic_threshold: 30%", vec![(200, 30)]),
+        (", panic_threshold: 50%", vec![(200, 10), (202, 20)]),
+    ] {
+        let router = router_before(&[&one, &two, &good], &format!(", {check}{threshold}"), "").await;
+        eventually("two endpoints fail", async || router.metric("api_upstream_healthy_count", &[]).await == 1.0).await;
+        assert_eq!(shares(&router, 30).await.into_iter().collect::<Vec<_>>(), wanted, "{threshold}");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_back_gets_its_share_little_by_little() {
+    let [stays, leaves] = endpoints::<2>().await;
+    let address = leaves.address();
+    let settings = ", health_check: { path: /, interval: 100ms, timeout: 90ms, unhealthy_threshold: 2, healthy_threshold: 1 }, \
+                    slow_start: { window: 6s, min_weight_percent: 5% }";
+    let router = router_before(&[&stays, &leaves], settings, "").await;
+    let healthy = async || router.metric("api_upstream_healthy_count", &[]).await;
+    let mut at_first = 0;
+    for _ in 0..40 {
+        at_first += ask(router.get("/")).await;
+    }
+    assert_eq!(at_first, 20, "those of the beginning have their shares at once");
+    drop(leaves);
+    eventually("the endpoint leaves", async || healthy().await == 1.0).await;
+    let _back = Scripted::start_on(address, |_| answer(200, "", "1")).await;
+    eventually("the endpoint is back", async || healthy().await == 2.0).await;
+    let (returned, mut early, mut calls) = (Instant::now(), 0, 0);
+    while returned.elapsed() < Duration::from_millis(1_000) {
+        early += ask(router.get("/")).await;
+        calls += 1;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(early * 100 < calls * 35, "{early} of {calls} within the first second, where half is its share");
+    tokio::time::sleep(Duration::from_millis(5_500)).await;
+    let mut late = 0;
+    for _ in 0..40 {
+        late += ask(router.get("/")).await;
+    }
+    assert_eq!(late, 20, "after the window it has its share");
+}

@@ -19,6 +19,11 @@ pub fn check(config: &Config, findings: &mut Findings) {
     authentication(config.authentication.as_ref(), "authentication", findings);
     rate_limit(config.ratelimit.as_ref(), "ratelimit", findings);
     cors(config.cors.as_ref(), "cors", findings);
+    for (index, listener) in config.listeners.iter().enumerate() {
+        authentication(listener.authentication.as_ref(), &format!("listeners[{index}].authentication"), findings);
+        rate_limit(listener.ratelimit.as_ref(), &format!("listeners[{index}].ratelimit"), findings);
+        cors(listener.cors.as_ref(), &format!("listeners[{index}].cors"), findings);
+    }
     for (index, route) in config.routes.iter().enumerate() {
         authentication(route.authentication.as_ref(), &format!("routes[{index}].authentication"), findings);
         rate_limit(route.ratelimit.as_ref(), &format!("routes[{index}].ratelimit"), findings);

@@ -4,7 +4,7 @@
 //! Relied on by `rest`; configured by `aggregate:` of a route. Nothing of the client's request goes on by itself: what the
 //! templates and the header rules name does.
 
-mod shape;
+pub mod shape;
 mod template;
 
 use std::time::Instant;

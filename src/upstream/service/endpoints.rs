@@ -15,6 +15,7 @@ use super::super::{
     discovery::{EndpointConfig, Records},
     health::{Health, HealthCheckConfig},
     pool::{self, Limits, Pool},
+    slow_start::SlowStartConfig,
     tls,
 };
 use crate::{body::Body, error::Error};
@@ -28,6 +29,9 @@ pub struct Endpoints {
     pub balance: Balance,
     /// Which may be called.
     pub health: Health,
+    /// The percentage of those that are well below which all are called.
+    panic_threshold: usize,
+    slow_start: Option<SlowStartConfig>,
 }
 
 /// One address of a service.
@@ -58,7 +62,9 @@ impl Endpoints {
         let all = all.collect::<Result<Vec<_>, _>>()?;
         let weights: Vec<u32> = all.iter().map(|endpoint| endpoint.weight).collect();
         let balance = Balance::new(&config.balance, &weights)?;
-        Ok(Self { balance, health: Health::new(config.outlier_detection.as_ref(), all.len()), all })
+        let health = Health::new(config.outlier_detection.as_ref(), all.len());
+        let panic_threshold = usize::from(config.panic_threshold.0);
+        Ok(Self { balance, health, all, panic_threshold, slow_start: config.slow_start.clone() })
     }
 
     /// Those that DNS says now, with what these know; nothing when they are the same.
@@ -91,7 +97,8 @@ impl Endpoints {
             return Ok(None);
         }
         let weights: Vec<u32> = all.iter().map(|endpoint| endpoint.weight).collect();
-        Ok(Some(Self { balance: Balance::new(&config.balance, &weights)?, health: self.health.next(&kept), all }))
+        let (balance, health) = (Balance::new(&config.balance, &weights)?, self.health.next(&kept));
+        Ok(Some(Self { balance, health, all, panic_threshold: self.panic_threshold, slow_start: self.slow_start.clone() }))
     }
 
     /// The index of the endpoint for a call, `avoid` only if there is no other.
@@ -104,8 +111,13 @@ impl Endpoints {
             weight: endpoint.weight,
             load: endpoint.under_way.load(Ordering::Relaxed),
             is_available: self.health.is_available(index),
+            share: self.slow_start.as_ref().and_then(|slow| Some(slow.share(self.health.age(index)?))).unwrap_or(100),
         };
-        let candidates: Vec<_> = self.all.iter().enumerate().map(candidate).collect();
+        let mut candidates: Vec<_> = self.all.iter().enumerate().map(candidate).collect();
+        let well = candidates.iter().filter(|candidate| candidate.is_available).count();
+        if well * 100 < self.panic_threshold * candidates.len() {
+            candidates.iter_mut().for_each(|candidate| candidate.is_available = true);
+        }
         let avoid = avoid.and_then(|avoid| self.all.iter().position(|endpoint| Arc::ptr_eq(endpoint, avoid)));
         self.balance.choose(&candidates, key, avoid).unwrap_or_default()
     }

@@ -25,12 +25,13 @@ use super::{
     breaker::{Breaker, Outcome, State},
     discovery::{Discovery, Records},
     failure::late,
+    flood::Flood,
     headers,
     health::HealthCheckConfig,
     pool::Limits,
     proxy_protocol::Client,
     random,
-    retry::Retry,
+    retry::{Retry, Ticket},
 };
 use crate::{
     body::{Body, Reader},
@@ -118,6 +119,18 @@ impl Service {
         self.config.retry.non_idempotent
     }
 
+    /// See `Upstream::admit_other`.
+    pub fn admit_other(&self, result: &Result<Reply, Error>) -> Option<Ticket<'_>> {
+        let outcomes: &[_] = match result.as_ref().map(http::Response::status).map_err(|error| error.kind) {
+            Ok(status) => &[Ok(status)],
+            Err(ErrorKind::UpstreamUnreachable) => &[Err(Fault::Connect), Err(Fault::Reset { is_reused: false })],
+            Err(ErrorKind::UpstreamTimeout) => &[Err(Fault::Timeout)],
+            Err(ErrorKind::UpstreamInvalid) => &[Err(Fault::Invalid)],
+            Err(_) => &[],
+        };
+        outcomes.iter().find_map(|outcome| self.retry.admit(*outcome, 0, self.breaker.under_way()))
+    }
+
     /// What keeps an exchange's calls on one endpoint, where that is wanted.
     pub fn key(&self, exchange: &Exchange) -> Option<u64> {
         self.endpoints.load().balance.key(exchange)
@@ -158,10 +171,16 @@ impl Service {
     ///
     /// # Errors
     /// One of the `Upstream…` kinds.
-    pub async fn fetch(self: Arc<Self>, call: Call, key: Option<u64>, taking: Taking) -> Result<http::Response<Bytes>, Error> {
+    pub async fn fetch(
+        self: Arc<Self>,
+        mut call: Call,
+        key: Option<u64>,
+        taking: Taking,
+    ) -> Result<http::Response<Bytes>, Error> {
         let deadline = call.deadline;
         let Taking { limit, reader } = taking;
-        let (mut head, body) = self.call(call, key).await?.into_parts();
+        let flood = Flood::watch(&mut call.request);
+        let (mut head, body) = flood.stem(self.call(call, key)).await?.into_parts();
         let mut reader = reader.filter(|_| !head.headers.contains_key(header::CONTENT_ENCODING));
         let shown = reader.as_deref_mut().map(|reader| reader as &mut dyn Reader);
         let body = body.read(limit, (ErrorKind::UpstreamTooLarge, ErrorKind::UpstreamInvalid), shown);
@@ -372,6 +391,20 @@ async fn gather(request: Request<Body>, (deadline, upload): (Instant, Option<&Ar
     let bytes = within(deadline, upload, bytes).await.ok_or_else(|| Failure::late(upload))?;
     let bytes = bytes.map_err(|error| Failure::new(Fault::Request, error))?;
     Ok(Request::from_parts(head, Body::full(bytes)))
+}
+
+/// A call, and a copy of it for another service unless its body is too large to be kept.
+///
+/// # Errors
+/// The client's body is broken, or late.
+pub async fn copy(call: Call) -> Result<(Call, Option<Call>), Error> {
+    let Call { mut request, deadline, upload, is_idempotent, trace } = call;
+    if may_be_gathered(&request) {
+        request = gather(request, (deadline, upload.as_ref())).await.map_err(|failure| failure.error)?;
+    }
+    let copy =
+        replay(&request).map(|request| Call { request, deadline, upload: upload.clone(), is_idempotent, trace: trace.clone() });
+    Ok((Call { request, deadline, upload, is_idempotent, trace }, copy))
 }
 
 /// A copy of a request whose body is all there.
