@@ -87,23 +87,24 @@ impl Listeners {
     pub fn prepare(&self, config: &Config) -> Result<Ready, String> {
         let mut all = Vec::new();
         for listener in config.all_listeners() {
+            let said = |error| match listener.own {
+                None => format!("supergraph.listen: {error}"),
+                Some(own) => format!("listeners, `{}`: {error}", own.name),
+            };
             let manner = manner(listener)?;
             let plain = Manner { tls: None, ..manner.clone() };
-            all.push(self.wanted(listener, listener.listen, manner)?);
+            all.push(self.wanted(listener.place(), listener.listen, manner).map_err(said)?);
             if let Some(from) = listener.tls.and_then(|tls| tls.redirect_from) {
                 let place = format!("redirect {}", Listener { listen: from, ..listener }.place());
                 let redirect = Some(listener.place());
-                all.push(Wanted { redirect, ..self.wanted_at(place, from, plain)? });
+                let wanted = self.wanted(place, from, plain).map_err(|error| format!("tls.redirect_from: {error}"))?;
+                all.push(Wanted { redirect, ..wanted });
             }
         }
         Ok(Ready(all))
     }
 
-    fn wanted(&self, listener: Listener<'_>, address: SocketAddr, manner: Manner) -> Result<Wanted, String> {
-        self.wanted_at(listener.place(), address, manner).map_err(|error| format!("listener `{}`: {error}", listener.name))
-    }
-
-    fn wanted_at(&self, place: String, address: SocketAddr, manner: Manner) -> Result<Wanted, String> {
+    fn wanted(&self, place: String, address: SocketAddr, manner: Manner) -> Result<Wanted, String> {
         let known = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
         if let Some(open) = known {
             return Ok(Wanted { place, manner, fresh: None, open, redirect: None });

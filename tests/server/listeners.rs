@@ -34,7 +34,7 @@ async fn public_and_private_have_routes_policies_and_numbers_of_their_own() {
     let router = Router::start(&format!(
         "{}listeners:\n\
          - {{ name: inside, listen: \"{inside}\", authentication: {{ require: false }}, authorization: {{ allow_ips: [127.0.0.0/8] }},\n\
-         \x20    rate_limit: {{ rules: [{{ name: few, key: [global], algorithm: fixed_window, rate: 3/1h }}] }} }}\n\
+         \x20    rate_limit: {{ rules: [{{ name: few, key: [client_ip], algorithm: fixed_window, rate: 3/1h }}] }} }}\n\
          routes:\n\
          - {{ name: everywhere, match: {{ path: /orders }}, upstream: public }}\n\
          - {{ name: statistics, match: {{ path: /statistics }}, listeners: [inside], upstream: private }}\n\
