@@ -5,7 +5,7 @@
 //! Relies on `model`; relied on by `choose` and `fetches`. What depends on the schema alone is computed once per supergraph
 //! ([`Tables`]).
 
-use crate::ids::{Id, IdVec, LabelId, NameId, SubgraphId, TypeId};
+use crate::ids::{Id, IdVec, LabelId, NameId, SubgraphId, SubgraphSet, TypeId};
 use crate::model::field_set::{FieldSet, Selection};
 use crate::model::subgraph_schema::subgraph_schema;
 use crate::model::{Field, FieldAt, Key, Supergraph, TypeKind};
@@ -209,6 +209,11 @@ impl<'a> Options<'a> {
     pub fn is_plain(&self, object: TypeId, subgraph: SubgraphId, name: NameId) -> bool {
         let row = self.row(object, name);
         row.plain.contains(subgraph) && (!row.is_labelled || self.field(object, subgraph, name).is_some())
+    }
+
+    /// Subgraphs that resolve field `name` of `object` without anything in the representation, before labels are decided.
+    pub fn all_plain_in(self, object: TypeId, name: NameId) -> &'a SubgraphSet {
+        &self.row(object, name).plain
     }
 
     /// Subgraphs that resolve field `name` of `object` without anything in the representation.

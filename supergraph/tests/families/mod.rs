@@ -21,6 +21,8 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "aliases: of an entity field", size: 2_000, make: aliases },
     Family { name: "requires: a chain", size: 20, make: requires },
     Family { name: "fields: of entities in 5 subgraphs", size: 5_000, make: fields },
+    Family { name: "shared_fields: in so many subgraphs", size: 32, make: shared_fields },
+    Family { name: "wide_entities: in so many subgraphs", size: 24, make: wide_entities },
 ];
 
 fn join(count: usize, each: impl Fn(usize) -> String) -> String {
@@ -94,6 +96,29 @@ fn fields(count: usize) -> (Vec<String>, String) {
     };
     let all = join(5, |own| format!("f{own}0 f{own}1"));
     ((0..5).map(subgraph).collect(), format!("{{ {} }}", join(count / 10, |at| format!("t{at}: t(n: {at}) {{ {all} }}"))))
+}
+
+/// An entity of which so many subgraphs have the same 12 fields.
+fn shared_fields(subgraphs: usize) -> (Vec<String>, String) {
+    let root = format!("{LINK}type Query {{ t: T }} type T @key(fields: \"id\") {{ id: ID! }}");
+    let shared = join(12, |field| format!("f{field}: Int @shareable"));
+    let other = format!("{LINK}type T @key(fields: \"id\") {{ id: ID! {shared} }}");
+    let all = std::iter::once(root).chain(std::iter::repeat_n(other, subgraphs)).collect();
+    (all, format!("{{ t {{ {} }} }}", join(12, |field| format!("f{field}"))))
+}
+
+/// As many entities as subgraphs, each with a field in every subgraph; six of them selected, and one below each.
+fn wide_entities(subgraphs: usize) -> (Vec<String>, String) {
+    let subgraph = |own: usize| {
+        let types = join(subgraphs, |ty| {
+            let next = if ty == own { format!("r{own}: T{}", (own + 1) % subgraphs) } else { String::new() };
+            format!("type T{ty} @key(fields: \"id\") {{ id: ID! f{own}: Int {next} }}")
+        });
+        format!("{LINK}type Query {{ q{own}: [T{own}] }} {types}")
+    };
+    let fields = join(subgraphs, |field| format!("f{field}"));
+    let selected = join(subgraphs.min(6), |at| format!("q{at} {{ {fields} r{at} {{ {fields} }} }}"));
+    ((0..subgraphs).map(subgraph).collect(), format!("{{ {selected} }}"))
 }
 
 fn two_subgraphs(first: &str, second: &str) -> Vec<String> {

@@ -5,7 +5,7 @@
 use super::bound::Least;
 use super::place::Fact;
 use super::task::{Pending, Task};
-use super::{Arrival, Chooser, Class, Cost, Door, Provided, Reach, Solution, Stage, Step, Visit};
+use super::{Arrival, Chooser, Class, Cost, Door, Reach, Solution, Stage, Step, Visit};
 use crate::ids::{NameId, SubgraphId};
 use crate::plan::PlanError;
 use crate::plan::contexts::UseId;
@@ -263,7 +263,7 @@ impl Attempt<'_, '_, '_> {
         }
         for (field, _, doors) in groups {
             if let Some(below) = self.chooser.selections.field(self.set, *field).and_then(|field| field.below) {
-                let bound = self.chooser.bound(below, &doors.as_slice().into())?;
+                let bound = self.chooser.bound(below, doors)?;
                 least.bound.merge(&bound);
             }
         }
@@ -360,11 +360,6 @@ impl Attempt<'_, '_, '_> {
         }
         found.sort_by_key(|(index, door)| (door.stage, *index));
         found.into_iter().unzip()
-    }
-
-    /// Provided fields of a visit.
-    pub fn provided(&self, visit: usize) -> Provided {
-        self.visits.get(visit).map(|visit| visit.provided).unwrap_or_default()
     }
 
     /// Stage of a visit.

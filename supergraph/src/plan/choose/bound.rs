@@ -12,7 +12,7 @@
 
 use super::reach::Reach;
 use super::{Chooser, Class, Cost, Door, NEVER, Provided, Solution, Stage};
-use crate::ids::SubgraphId;
+use crate::ids::{SubgraphId, SubgraphSet};
 use crate::plan::PlanError;
 use crate::plan::selections::{SelectedField, SetId};
 use rustc_hash::FxHashMap;
@@ -67,6 +67,11 @@ impl Bound {
         self.entities.get(&subgraph).is_some_and(|needed| stage < *needed || (stage == *needed && is_last()))
     }
 
+    /// Subgraphs that somebody asks, or came through.
+    pub fn subgraphs(&self) -> SubgraphSet {
+        self.roots.iter().chain(self.entities.keys()).chain(&self.alone).copied().collect()
+    }
+
     /// The last stage that every solution has.
     fn complete(&self) -> Stage {
         self.entities.values().copied().max().unwrap_or(0)
@@ -95,22 +100,22 @@ impl Bound {
 
 impl Chooser<'_, '_> {
     /// What every solution of `set` through `doors` fetches. Arguments from contexts are not considered: with them it is nothing.
-    pub(super) fn bound(&mut self, set: SetId, doors: &Rc<[Door]>) -> Result<Rc<Bound>, PlanError> {
+    pub(super) fn bound(&mut self, set: SetId, doors: &[Door]) -> Result<Rc<Bound>, PlanError> {
         if !self.options.supergraph.contexts.is_empty() || self.nesting >= super::MAX_NESTING {
             return Ok(Rc::default());
         }
         let set = self.representative(set);
-        let key = (set, doors.clone());
-        if let Some(known) = self.bounds.get(&key) {
+        if let Some(known) = self.bounds.get(&set).and_then(|known| known.get(doors)) {
             return Ok(known.clone());
         }
+        let doors: Rc<[Door]> = doors.into();
         // A requirement that leads back here needs nothing more.
-        self.bounds.insert(key.clone(), Rc::default());
+        self.bounds.entry(set).or_default().insert(doors.clone(), Rc::default());
         self.nesting += 1;
-        let bound = self.bound_of(set, doors).map(Rc::new);
+        let bound = self.bound_of(set, &doors).map(Rc::new);
         self.nesting -= 1;
         let bound = bound?;
-        self.bounds.insert(key, bound.clone());
+        self.bounds.entry(set).or_default().insert(doors, bound.clone());
         Ok(bound)
     }
 
@@ -203,7 +208,7 @@ impl Chooser<'_, '_> {
 }
 
 /// Each door once, at its earliest stage, in the order of the search.
-fn earliest(mut doors: Vec<Door>) -> Rc<[Door]> {
+fn earliest(mut doors: Vec<Door>) -> Vec<Door> {
     doors.sort_unstable_by_key(|door| (door.stage, door.subgraph));
     let mut kept: Vec<Door> = Vec::new();
     for door in doors {
@@ -211,5 +216,5 @@ fn earliest(mut doors: Vec<Door>) -> Rc<[Door]> {
             kept.push(door);
         }
     }
-    kept.into()
+    kept
 }

@@ -7,9 +7,9 @@ use super::attempt::Choice;
 use super::reach::Reach;
 use super::task::Task;
 use super::{Chooser, Class, NEVER, Search, Step};
-use crate::ids::{NameId, SubgraphId};
+use crate::ids::{NameId, SubgraphId, SubgraphSet};
 use crate::plan::PlanError;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Subgraphs that give a field, each with its cost.
 type Ways = Vec<(u64, SubgraphId)>;
@@ -27,6 +27,20 @@ impl Cover {
     pub fn choice(&self, first: impl Iterator<Item = SubgraphId>) -> Choice {
         let chosen = first.filter(|subgraph| self.contested.contains(subgraph)).collect();
         Choice { prefer: greedy(self.open.clone(), chosen), late: false }
+    }
+
+    /// What fields cost at least for which none of these subgraphs is asked: those that share no way need a fetch each.
+    pub fn least_beside(&self, mut asked: SubgraphSet) -> u64 {
+        let mut open: Vec<&Ways> = self.open.iter().filter(|ways| !ways.is_empty()).collect();
+        open.sort_by_key(|ways| ways.len());
+        let mut least = 0;
+        for ways in open {
+            if !ways.iter().any(|(_, subgraph)| asked.contains(*subgraph)) {
+                least += ways.iter().map(|(weight, _)| *weight).min().unwrap_or(0);
+                asked.extend_with(&ways.iter().map(|(_, subgraph)| *subgraph).collect());
+            }
+        }
+        least
     }
 }
 
@@ -155,28 +169,28 @@ pub(super) fn subsets(subgraphs: &[SubgraphId]) -> Vec<Vec<SubgraphId>> {
 
 /// Subgraphs that cover every list: those chosen, those without alternative, then the best gain per weight, then order.
 fn greedy(mut open: Vec<Ways>, mut chosen: Vec<SubgraphId>) -> Vec<SubgraphId> {
+    let mut taken: SubgraphSet = chosen.iter().copied().collect();
     open.retain(|ways| !ways.is_empty());
     for ways in &open {
         if let [(_, only)] = ways.as_slice()
-            && !chosen.contains(only)
+            && taken.insert(*only)
         {
             chosen.push(*only);
         }
     }
     loop {
-        open.retain(|ways| !ways.iter().any(|(_, subgraph)| chosen.contains(subgraph)));
-        let mut gains: Vec<(SubgraphId, u64, u64)> = Vec::new();
+        open.retain(|ways| !ways.iter().any(|(_, subgraph)| taken.contains(*subgraph)));
+        let mut gains: FxHashMap<SubgraphId, (u64, u64)> = FxHashMap::default();
         for (weight, subgraph) in open.iter().flatten() {
-            match gains.iter_mut().find(|(other, ..)| other == subgraph) {
-                Some((_, gain, least)) => (*gain, *least) = (*gain + 1, (*least).min(*weight)),
-                None => gains.push((*subgraph, 1, *weight)),
-            }
+            let (gain, least) = gains.entry(*subgraph).or_insert((0, *weight));
+            (*gain, *least) = (*gain + 1, (*least).min(*weight));
         }
         // The gain per weight, compared without division: a.gain / a.weight against b.gain / b.weight; the first in order wins.
-        gains.sort_unstable_by(|a, b| (b.1 * a.2).cmp(&(a.1 * b.2)).then(a.0.cmp(&b.0)));
-        match gains.first() {
-            Some((subgraph, ..)) => chosen.push(*subgraph),
-            None => return chosen,
-        }
+        let first = gains
+            .into_iter()
+            .min_by(|(a, (a_gain, a_least)), (b, (b_gain, b_least))| (b_gain * a_least).cmp(&(a_gain * b_least)).then(a.cmp(b)));
+        let Some((subgraph, _)) = first else { return chosen };
+        taken.insert(subgraph);
+        chosen.push(subgraph);
     }
 }

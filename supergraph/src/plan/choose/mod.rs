@@ -32,7 +32,7 @@ use attempt::{Choice, Tried};
 use bound::{Bound, Least};
 use cover::subsets;
 use indexmap::IndexMap;
-use reach::{ContextStages, Reach};
+use reach::{ContextStages, Entrances, Reach};
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use same::Same;
 use std::collections::BTreeSet;
@@ -144,8 +144,11 @@ pub(super) enum Step {
     Typename { class: usize, visit: usize },
 }
 
-/// A selection set, its doors, and the stages at which what it reads from contexts is there.
-type SolutionKey = (SetId, Rc<[Door]>, Vec<Stage>);
+/// A selection set, and the stages at which what it reads from contexts is there.
+type SolutionKey = (SetId, Vec<Stage>);
+
+/// What is known by doors.
+type ByDoors<T> = FxHashMap<Rc<[Door]>, Rc<T>>;
 
 /// An object type, its doors, and its fields with arguments from contexts.
 type ReachKey = (TypeId, Rc<[Door]>, ContextStages);
@@ -161,10 +164,13 @@ pub(super) struct Chooser<'a, 's> {
     /// The stage at which a selection set gives a context's value, in the try that is being made.
     supplied: FxHashMap<(UseId, SetId), Stage>,
     provided: IndexMap<Vec<usize>, Vec<&'a FieldSet>, FxBuildHasher>,
-    solutions: FxHashMap<SolutionKey, Rc<Solution>>,
+    solutions: FxHashMap<SolutionKey, ByDoors<Solution>>,
+    /// Selection sets that were solved, each with its doors.
+    solved: usize,
     reaches: FxHashMap<ReachKey, Rc<Reach>>,
     classes: FxHashMap<SetId, Rc<Vec<Class>>>,
-    bounds: FxHashMap<(SetId, Rc<[Door]>), Rc<Bound>>,
+    entrances: FxHashMap<(TypeId, bool), Rc<Entrances>>,
+    bounds: FxHashMap<SetId, ByDoors<Bound>>,
     /// Selection sets that are being solved, to see requirements that go in circles.
     solving: FxHashSet<(SetId, Vec<(SubgraphId, Provided)>)>,
     same: Same,
@@ -230,6 +236,8 @@ impl<'a, 's> Chooser<'a, 's> {
             supplied: FxHashMap::default(),
             provided,
             solutions: FxHashMap::default(),
+            solved: 0,
+            entrances: FxHashMap::default(),
             reaches: FxHashMap::default(),
             classes: FxHashMap::default(),
             bounds: FxHashMap::default(),
@@ -244,22 +252,23 @@ impl<'a, 's> Chooser<'a, 's> {
     /// The best way found to answer `set` through `doors`; without doors it is a root, entered freely.
     pub fn solve(&mut self, set: SetId, doors: &[Door]) -> Result<Rc<Solution>, PlanError> {
         let set = self.representative(set);
-        let doors: Rc<[Door]> = doors.into();
-        let key = (set, doors.clone(), self.contexts.stages_within(set, &self.supplied));
-        if let Some(known) = self.solutions.get(&key) {
+        let key = (set, self.contexts.stages_within(set, &self.supplied));
+        if let Some(known) = self.solutions.get(&key).and_then(|known| known.get(doors)) {
             return Ok(known.clone());
         }
+        let doors: Rc<[Door]> = doors.into();
         let place = (set, doors.iter().map(|door| (door.subgraph, door.provided)).collect::<Vec<_>>());
         if self.nesting >= MAX_NESTING || !self.solving.insert(place.clone()) {
             return Ok(Rc::new(Solution { unreachable: 1, complete: NEVER, ..Solution::default() }));
         }
         self.nesting += 1;
-        let solution = self.search(set, doors);
+        let solution = self.search(set, doors.clone());
         self.nesting -= 1;
         self.solving.remove(&place);
         let solution = Rc::new(solution?);
         self.selections.spend(solution.bytes())?;
-        self.solutions.insert(key, solution.clone());
+        self.solutions.entry(key).or_default().insert(doors, solution.clone());
+        self.solved += 1;
         Ok(solution)
     }
 
@@ -278,7 +287,12 @@ impl<'a, 's> Chooser<'a, 's> {
         let bound = (*self.bound(set, &task.doors)?).clone();
         // Who is needed below at any rate may as well be asked here.
         let needed = cover.choice(bound.alone.iter().copied());
-        let least = self.least(&Least { bound, ..Least::default() }, &task.doors);
+        let asked = bound.subgraphs();
+        let mut least = self.least(&Least { bound, ..Least::default() }, &task.doors);
+        // A fetch that is there anyway may be later than the first that could give a field.
+        if self.free.is_empty() && self.contexts.is_empty() {
+            least.1 += cover.least_beside(asked);
+        }
         if self.cost(&best) <= least {
             return Ok(best);
         }

@@ -4,7 +4,7 @@
 //! Relied on by `attempt`.
 
 use super::attempt::Attempt;
-use super::{Arrival, NEVER, Stage, Step, Visit};
+use super::{Arrival, NEVER, Provided, Stage, Step, Visit};
 use crate::ids::{NameId, SubgraphId};
 use crate::plan::PlanError;
 use crate::plan::options::Naming;
@@ -90,7 +90,9 @@ impl Attempt<'_, '_, '_> {
 
     /// Opens a source for a client field with selections below, if it has none.
     pub fn ensure_source(&mut self, class: usize, field: usize) -> Result<(), PlanError> {
-        if self.doors_below(class, self.set, field).1.is_empty() {
+        let Some(wanted) = self.chooser.wanted(self.set, field) else { return Ok(()) };
+        let is_there = |visit: usize| self.gives(class, wanted, visit);
+        if !(0..self.visits.len()).any(is_there) && !self.required.contains_key(&(class, wanted.signature)) {
             self.open_source(class, self.set, field, NEVER)?;
         }
         Ok(())
@@ -166,16 +168,26 @@ impl Attempt<'_, '_, '_> {
     /// Visits that give a field of a class without requirement.
     pub fn sources(&self, class: usize, field: Wanted) -> Vec<usize> {
         let Some(example) = self.classes.get(class).map(|class| class.example) else { return Vec::new() };
-        let is_clear = !field.is_ambiguous || self.blurred.contains(&(class, field.signature));
-        let gives = |index: &usize| {
-            self.visits.get(*index).is_some_and(|visit| {
-                self.has_class(*index, class)
-                    && (self.chooser.gives(example, visit.subgraph, self.provided(*index), field.name_id)
-                        || self.chooser.gives_in_context(self.set, example, visit, field.name_id))
-                    && (is_clear || self.tells_type(*index, class) || enters_by_type(visit, class))
-            })
+        let plain = self.chooser.options.all_plain_in(example, field.name_id);
+        let may_give = |visit: &Visit| {
+            visit.provided != Provided::default() || plain.contains(visit.subgraph) || !self.chooser.contexts.is_empty()
         };
-        (0..self.visits.len()).filter(gives).collect()
+        let visits = self.visits.iter().enumerate().filter(|(_, visit)| may_give(visit));
+        visits.map(|(index, _)| index).filter(|index| self.gives(class, field, *index)).collect()
+    }
+
+    /// Whether a visit gives a field of a class without requirement.
+    fn gives(&self, class: usize, field: Wanted, index: usize) -> bool {
+        let (Some(example), Some(visit)) = (self.classes.get(class).map(|class| class.example), self.visits.get(index)) else {
+            return false;
+        };
+        self.has_class(index, class)
+            && (self.chooser.gives(example, visit.subgraph, visit.provided, field.name_id)
+                || self.chooser.gives_in_context(self.set, example, visit, field.name_id))
+            && (!field.is_ambiguous
+                || self.blurred.contains(&(class, field.signature))
+                || self.tells_type(index, class)
+                || enters_by_type(visit, class))
     }
 
     /// Whether objects of a class are there in a visit.

@@ -13,8 +13,16 @@ use crate::plan::selections::SetId;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
 
-/// A key of a subgraph and how its representations name the type.
-type Entrance = (SubgraphId, Naming, SetId);
+/// A key of a subgraph, how its representations name the type, and the key's number.
+type Entrance = (SubgraphId, Naming, SetId, usize);
+
+/// The keys of a type.
+#[derive(Debug)]
+pub(super) struct Entrances {
+    list: Vec<Entrance>,
+    /// How many different ones there are.
+    kinds: usize,
+}
 
 /// A field of a subgraph, what it requires of the object, and the stage at which its arguments from contexts are there.
 type Requirement = (SubgraphId, NameId, Option<SetId>, Stage);
@@ -72,9 +80,8 @@ impl Chooser<'_, '_> {
 
     /// The names with those that they require and those that keys are made of.
     fn closure(&self, object: TypeId, names: FxHashSet<NameId>) -> FxHashSet<NameId> {
-        let supergraph = self.options.supergraph;
         let mut open: Vec<NameId> = names.into_iter().collect();
-        for (_, at) in supergraph.get_type(object).subgraph_views() {
+        for (_, at) in self.options.supergraph.get_type(object).subgraph_views() {
             open.extend(at.keys.iter().flat_map(|key| top_names(self.options, &key.fields)));
         }
         let mut found = FxHashSet::default();
@@ -121,11 +128,11 @@ impl Chooser<'_, '_> {
             reach.known = reach.known.min(stage);
             return Ok(reach);
         }
-        let keys = self.keys(object, reach.known != NEVER)?;
         let Some(exists) = exists else { return Ok(reach) };
+        let entrances = self.entrances(object, reach.known != NEVER)?;
         // Each round that changes something brings at least one subgraph or field closer; the bound only guards against bugs.
-        for _ in 0..(2 * (keys.len() + requirements.len()) + 2) {
-            if !self.round(object, doors, exists, (&keys, &requirements), &mut reach)? {
+        for _ in 0..(2 * (entrances.list.len() + requirements.len()) + 2) {
+            if !self.round(object, doors, exists, (&entrances, &requirements), &mut reach)? {
                 break;
             }
         }
@@ -138,14 +145,20 @@ impl Chooser<'_, '_> {
         object: TypeId,
         doors: &Rc<[Door]>,
         exists: Stage,
-        (keys, requirements): (&[Entrance], &[Requirement]),
+        (entrances, requirements): (&Entrances, &[Requirement]),
         reach: &mut Reach,
     ) -> Result<bool, PlanError> {
         let mut changed = false;
         self.selections.go_on()?;
-        for (subgraph, naming, key) in keys {
+        // Keys with values as early as the objects. Nothing makes them earlier.
+        let mut ready: Vec<bool> = vec![false; entrances.kinds];
+        for (subgraph, naming, key, kind) in &entrances.list {
             let known = if *naming == Naming::Concrete { reach.known } else { 0 };
-            let values = self.set_stage(object, *key, doors, reach)?;
+            let is_ready = ready.get(*kind).copied().unwrap_or_default();
+            let values = if is_ready { exists } else { self.set_stage(object, *key, doors, reach)? };
+            if let Some(ready) = ready.get_mut(*kind) {
+                *ready |= values <= exists;
+            }
             let stage = values.max(known).max(exists).saturating_add(1);
             if stage == NEVER || stage >= reach.entry(*subgraph).0 {
                 continue;
@@ -230,15 +243,28 @@ impl Chooser<'_, '_> {
         Ok(best)
     }
 
-    /// Keys of the type in every subgraph.
-    fn keys(&mut self, object: TypeId, known: bool) -> Result<Vec<Entrance>, PlanError> {
-        let mut keys = Vec::new();
+    /// Keys of the type in every subgraph. Those that are the same have one number, so that their values are looked for once.
+    fn entrances(&mut self, object: TypeId, known: bool) -> Result<Rc<Entrances>, PlanError> {
+        if let Some(entrances) = self.entrances.get(&(object, known)) {
+            return Ok(entrances.clone());
+        }
+        let (mut list, mut kinds) = (Vec::new(), 0);
+        let mut firsts: FxHashMap<u64, Vec<(SetId, usize)>> = FxHashMap::default();
         for subgraph in self.options.supergraph.all_subgraphs().iter() {
             for (naming, key) in self.options.entries(object, subgraph, known) {
-                keys.push((subgraph, naming, self.selections.field_set(&key.fields, object)?));
+                let set = self.selections.field_set(&key.fields, object)?;
+                let firsts = firsts.entry(self.hash_of(set)).or_default();
+                let known = firsts.iter().find(|(first, _)| self.is_same(*first, set)).map(|(_, kind)| *kind);
+                if known.is_none() {
+                    firsts.push((set, kinds));
+                    kinds += 1;
+                }
+                list.push((subgraph, naming, set, known.unwrap_or(kinds - 1)));
             }
         }
-        Ok(keys)
+        let entrances = Rc::new(Entrances { list, kinds });
+        self.entrances.insert((object, known), entrances.clone());
+        Ok(entrances)
     }
 
     /// Requirements of the named fields in every subgraph.

@@ -30,11 +30,11 @@ impl Chooser<'_, '_> {
     pub fn solve_root(&mut self, set: SetId) -> Result<Rc<Solution>, PlanError> {
         let tries = self.budget.tries;
         let mut best = self.solve(set, &[])?;
-        let is_small = best.fetches.len() <= MOST_FETCHES && self.solutions.len() <= MOST_SOLVED;
+        let is_small = best.fetches.len() <= MOST_FETCHES && self.solved <= MOST_SOLVED;
         if self.budget.tries == tries || !is_small || best.unreachable > 0 {
             return Ok(best);
         }
-        let bound = self.bound(set, &Rc::from([]))?;
+        let bound = self.bound(set, &[])?;
         let doubtful = |best: &Solution| -> Vec<(Stage, SubgraphId)> {
             best.fetches.iter().copied().filter(|fetch| !bound.needs(*fetch, &best.fetches)).collect()
         };

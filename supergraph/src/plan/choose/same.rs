@@ -30,12 +30,7 @@ impl Chooser<'_, '_> {
         if let Some(known) = self.same.found.get(&set) {
             return *known;
         }
-        let mut below = Vec::new();
-        for index in 0..self.selections.set(set).fields.len() {
-            let set = self.selections.field(set, index).and_then(|field| field.below);
-            below.push(set.map(|set| self.representative(set)));
-        }
-        let hash = self.hash_of(set, &below);
+        let hash = self.hash_of(set);
         let known = self.same.first.get(&hash).into_iter().flatten().copied().find(|known| self.is_same(*known, set));
         let first = known.unwrap_or(set);
         if known.is_none() {
@@ -45,21 +40,23 @@ impl Chooser<'_, '_> {
         first
     }
 
-    fn hash_of(&self, set: SetId, below: &[Option<SetId>]) -> u64 {
-        let selection = self.selections.set(set);
+    /// The hash of a selection set, the same for those that are the same. What stands for those below is found.
+    pub(super) fn hash_of(&mut self, set: SetId) -> u64 {
         let mut hasher = FxHasher::default();
-        selection.types.hash(&mut hasher);
-        for (field, below) in selection.fields.iter().zip(below) {
-            (field.signature, field.types, below).hash(&mut hasher);
+        self.selections.set(set).types.hash(&mut hasher);
+        for index in 0..self.selections.set(set).fields.len() {
+            let Some(field) = self.selections.field(set, index) else { continue };
+            let (below, own) = (field.below, (field.signature, field.types));
+            (own, below.map(|set| self.representative(set))).hash(&mut hasher);
         }
         hasher.finish()
     }
 
     /// Whether two selection sets are the same, given what stands for those below.
-    fn is_same(&self, one: SetId, other: SetId) -> bool {
+    pub(super) fn is_same(&self, one: SetId, other: SetId) -> bool {
         let (one, other) = (self.selections.set(one), self.selections.set(other));
         let same_below = |a: &SelectedField, b: &SelectedField| match (a.below, b.below) {
-            (Some(a), Some(b)) => self.same.found.get(&a) == self.same.found.get(&b),
+            (Some(a), Some(b)) => self.same.found.get(&a).unwrap_or(&a) == self.same.found.get(&b).unwrap_or(&b),
             (a, b) => a == b,
         };
         one.types == other.types
