@@ -190,6 +190,7 @@ impl<'d> Documents<'d, '_> {
         let together = scope.ty.is_some_and(|id| self.options.is_interface_object(id, place.subgraph));
         self.resolve_conflicts(&mut units, &mut printed.standing, place.visit.layout, (place.subgraph, together));
         find_alone(&mut units);
+        printed.fields.reserve(units.len());
         for unit in &mut units {
             let start = printed.text.len();
             self.unit(unit, place, printed, gathered);
@@ -251,7 +252,7 @@ impl<'d> Documents<'d, '_> {
 
     /// The picks of a visit within a scope, split by the field's type in the subgraph where it is not printed directly.
     fn units(&self, visit: &'d VisitDraft, subgraph: SubgraphId, scope: &Scope) -> Vec<Unit<'d>> {
-        let mut units: Vec<Unit<'d>> = Vec::new();
+        let mut units: Vec<Unit<'d>> = Vec::with_capacity(visit.picks.len());
         let draft = self.draft;
         let Some(layout) = draft.layouts.get(visit.layout) else { return units };
         let is_single = scope.ty.map_or(scope.types.is_empty(), |id| {
@@ -429,7 +430,7 @@ impl<'d> Documents<'d, '_> {
 
 /// Notes which units have a response key for themselves.
 fn find_alone(units: &mut [Unit<'_>]) {
-    let mut counts: FxHashMap<&str, usize> = FxHashMap::default();
+    let mut counts: FxHashMap<&str, usize> = FxHashMap::with_capacity_and_hasher(units.len(), FxBuildHasher);
     units.iter().for_each(|unit| *counts.entry(&*unit.key).or_default() += 1);
     let alone: Vec<bool> = units.iter().map(|unit| counts.get(&*unit.key) == Some(&1)).collect();
     units.iter_mut().zip(alone).for_each(|(unit, is_alone)| unit.is_alone = is_alone);

@@ -250,10 +250,12 @@ impl<'c, 'a, 's> Drafter<'c, 'a, 's> {
         }
         used.extend(visits.iter().flatten().filter_map(|visit| self.draft.visits.get(*visit)).map(|visit| visit.fetch));
         // Each once, so that what is used above does not grow with what is below.
-        let mut own = used.split_off(start);
-        own.sort_unstable();
-        own.dedup();
-        used.append(&mut own);
+        if used.len() > start + 1 {
+            let mut own = used.split_off(start);
+            own.sort_unstable();
+            own.dedup();
+            used.append(&mut own);
+        }
     }
 
     /// The earliest fetch of these visits.

@@ -67,6 +67,7 @@ impl<'d> Documents<'d, '_> {
     ) {
         let slots = self.draft.layouts.get(layout).map_or(&[][..], |layout| &layout.slots);
         let mut names: Option<FxHashSet<&str>> = None;
+        standing.keys.reserve(units.len());
         for unit in units {
             let member = Member { slot: unit.slot_draft, below: unit.pick.below, types: unit.types.clone(), together };
             if self.stand(standing, unit.key.clone(), &member, subgraph) {

@@ -436,13 +436,15 @@ impl<'a> Selections<'a> {
         depth: usize,
         open: &mut Vec<Open>,
     ) -> Result<Vec<SelectedField>, PlanError> {
-        let mut fields = Vec::new();
+        let mut fields = Vec::with_capacity(appearances.len());
         for (key, list) in appearances {
+            if let (Some(types), Some(first)) = (self.only_group(list), list.first()) {
+                fields.extend(self.merge_group((named, key), types, &[first], open, depth));
+                continue;
+            }
             for (types, chosen) in self.groups(list) {
                 let members: Vec<&Appearance<'_>> = chosen.iter().filter_map(|index| list.get(*index)).collect();
-                if let Some(field) = self.merge_group((named, key), types, &members, open, depth) {
-                    fields.push(field);
-                }
+                fields.extend(self.merge_group((named, key), types, &members, open, depth));
             }
         }
         Ok(fields)
@@ -451,9 +453,6 @@ impl<'a> Selections<'a> {
     /// Object types by the appearances that apply to them and the field's type there. Of appearances that are alike the first
     /// stands for all, so that equal fields in fragments on several types are one field.
     fn groups(&mut self, list: &[Appearance<'_>]) -> Vec<(TypesId, Vec<usize>)> {
-        if let Some(types) = self.only_group(list) {
-            return vec![(types, vec![0])];
-        }
         let mut groups: IndexMap<(Vec<usize>, Wrap, TypeId), Vec<TypeId>, FxBuildHasher> = IndexMap::default();
         let mut all: Vec<TypeId> = Vec::new();
         let mut sets: Vec<TypesId> = list.iter().map(|appearance| appearance.types).collect();
