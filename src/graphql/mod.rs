@@ -16,6 +16,7 @@ pub mod one_of;
 pub mod operation;
 pub mod persisted;
 pub mod plans;
+pub mod syntax;
 pub mod variables;
 mod warm_up;
 

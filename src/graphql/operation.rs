@@ -9,7 +9,7 @@ use std::sync::{
 };
 
 use apollo_compiler::{
-    ExecutableDocument, Node,
+    ExecutableDocument, Node, ast,
     executable::{self, OperationType},
     parser::Parser,
     response::GraphQLError,
@@ -23,7 +23,7 @@ use supergraph::{
 use super::{
     budget::{self, Budget},
     demand_control::{DemandControl, Formula},
-    one_of,
+    one_of, syntax,
 };
 use crate::error::{Error, ErrorKind, Location, Problem};
 
@@ -72,27 +72,10 @@ impl Document {
     /// # Errors
     /// It does not parse, is not valid on the client schema, or is over a limit.
     pub fn new(text: &str, supergraph: &Supergraph, rules: &Rules) -> Result<Self, Error> {
-        let mut parser =
-            Parser::new().token_limit(rules.budget.parser_max_tokens).recursion_limit(rules.budget.parser_max_recursion);
-        let syntax = parser.parse_ast(text, "operation");
-        if parser.tokens_reached() > rules.budget.parser_max_tokens {
-            let limit = rules.budget.parser_max_tokens;
-            return Err(Error::new(ErrorKind::OperationTooLarge, format!("The document has more than {limit} tokens.")));
-        }
-        if parser.recursion_reached() > rules.budget.parser_max_recursion {
-            let limit = rules.budget.parser_max_recursion;
-            return Err(Error::new(ErrorKind::OperationTooLarge, format!("The document is nested deeper than {limit} levels.")));
-        }
-        let syntax = syntax.map_err(|failed| refused(ErrorKind::GraphqlParseFailed, &failed.errors))?;
-        // What names nothing is left out of the document, so the other rules would find faults that are not there.
-        let invalid = |errors: &DiagnosticList| refused(ErrorKind::GraphqlValidationFailed, errors);
-        let document = syntax.to_executable(&supergraph.client).map_err(|failed| invalid(&failed.errors))?;
-        let document = document.validate(&supergraph.client).map_err(|failed| invalid(&failed.errors))?;
-        let problems = one_of::problems(&supergraph.client, &document);
-        if !problems.is_empty() {
-            return Err(Error::new(ErrorKind::GraphqlValidationFailed, "")
-                .with_problems(problems.into_iter().take(MAX_PROBLEMS).collect()));
-        }
+        let Budget { parser_max_tokens: tokens, parser_max_recursion: recursion, .. } = rules.budget;
+        let ordinary = syntax::parse(text, syntax::Limits { tokens, recursion });
+        let document = ordinary.and_then(|ordinary| valid(&ordinary, supergraph));
+        let document = document.map_or_else(|| parse(text, supergraph, rules), Ok)?;
         let operations =
             document.operations.iter().map(|operation| Operation::new(&document, operation, supergraph, rules).map(Arc::new));
         let operations = operations.collect::<Result<Vec<_>, _>>()?;
@@ -161,6 +144,38 @@ impl Operation {
             OperationKind::Subscription => "subscription",
         }
     }
+}
+
+/// A document that is valid on the client schema; nothing where it is not.
+fn valid(syntax: &ast::Document, supergraph: &Supergraph) -> Option<Valid<ExecutableDocument>> {
+    let document = syntax.to_executable(&supergraph.client).ok()?.validate(&supergraph.client).ok()?;
+    one_of::problems(&supergraph.client, &document).is_empty().then_some(document)
+}
+
+/// A document as the parser crate reads it, which tells what is wrong where.
+fn parse(text: &str, supergraph: &Supergraph, rules: &Rules) -> Result<Valid<ExecutableDocument>, Error> {
+    let mut parser = Parser::new().token_limit(rules.budget.parser_max_tokens).recursion_limit(rules.budget.parser_max_recursion);
+    let syntax = parser.parse_ast(text, "operation");
+    if parser.tokens_reached() > rules.budget.parser_max_tokens {
+        let limit = rules.budget.parser_max_tokens;
+        return Err(Error::new(ErrorKind::OperationTooLarge, format!("The document has more than {limit} tokens.")));
+    }
+    if parser.recursion_reached() > rules.budget.parser_max_recursion {
+        let limit = rules.budget.parser_max_recursion;
+        return Err(Error::new(ErrorKind::OperationTooLarge, format!("The document is nested deeper than {limit} levels.")));
+    }
+    let syntax = syntax.map_err(|failed| refused(ErrorKind::GraphqlParseFailed, &failed.errors))?;
+    // What names nothing is left out of the document, so the other rules would find faults that are not there.
+    let invalid = |errors: &DiagnosticList| refused(ErrorKind::GraphqlValidationFailed, errors);
+    let document = syntax.to_executable(&supergraph.client).map_err(|failed| invalid(&failed.errors))?;
+    let document = document.validate(&supergraph.client).map_err(|failed| invalid(&failed.errors))?;
+    let problems = one_of::problems(&supergraph.client, &document);
+    if !problems.is_empty() {
+        return Err(
+            Error::new(ErrorKind::GraphqlValidationFailed, "").with_problems(problems.into_iter().take(MAX_PROBLEMS).collect())
+        );
+    }
+    Ok(document)
 }
 
 /// An operation without its selections.
