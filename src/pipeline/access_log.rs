@@ -14,8 +14,15 @@ use http::{HeaderName, StatusCode, Version};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::{line::Object, writer::Writer};
-use crate::{error::ErrorKind, exchange::Exchange, telemetry::metrics::Metrics};
+use self::{
+    line::{Object, key},
+    writer::Writer,
+};
+use crate::{
+    error::ErrorKind,
+    exchange::Exchange,
+    telemetry::{clock::since_epoch, metrics::Metrics},
+};
 
 /// `telemetry.access_log`: where exchanges are logged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -99,34 +106,36 @@ impl AccessLog {
     }
 
     fn json(&self, exchange: &Exchange, listener: Option<&str>, outcome: Outcome, ended: Instant) -> Vec<u8> {
-        let mut line = Object::new(line::time_of_day(ended));
-        line.text("request_id", &exchange.id);
-        line.address("client_ip", exchange.client_ip);
-        line.text("method", exchange.method.as_str());
-        line.text("path", exchange.uri.path());
-        line.text("protocol", protocol(exchange.version));
-        line.number("status", u64::from(outcome.status.as_u16()));
-        line.seconds("duration", ended - exchange.started);
-        line.maybe("listener", listener);
-        line.text("route", &exchange.route);
-        line.maybe("upstream", exchange.upstream.as_deref());
-        line.seconds("upstream_duration", exchange.upstream_time);
-        line.maybe("consumer", exchange.identity.as_ref().map(|identity| &*identity.subject));
-        line.maybe("error", outcome.error.map(ErrorKind::code));
+        let mut line = Object::new(since_epoch(ended));
+        // Plain, or it would not have been taken.
+        line.plain(key!("request_id"), exchange.id.as_bytes());
+        line.address(key!("client_ip"), exchange.client_ip);
+        line.text(key!("method"), exchange.method.as_str());
+        line.text(key!("path"), exchange.uri.path());
+        line.plain(key!("protocol"), protocol(exchange.version).as_bytes());
+        line.number(key!("status"), u64::from(outcome.status.as_u16()));
+        line.seconds(key!("duration"), ended - exchange.started);
+        line.maybe(key!("listener"), listener);
+        line.text(key!("route"), &exchange.route);
+        line.maybe(key!("upstream"), exchange.upstream.as_deref());
+        line.seconds(key!("upstream_duration"), exchange.upstream_time);
+        line.maybe(key!("consumer"), exchange.identity.as_ref().map(|identity| &*identity.subject));
+        line.maybe(key!("error"), outcome.error.map(ErrorKind::code));
         if let Some(operation) = &exchange.operation {
-            line.maybe("operation_name", operation.name.as_deref());
-            line.text("operation_type", operation.kind);
-            line.number("graphql_errors", operation.errors as u64);
+            line.maybe(key!("operation_name"), operation.name.as_deref());
+            line.text(key!("operation_type"), operation.kind);
+            line.number(key!("graphql_errors"), operation.errors as u64);
             if let Some(cost) = operation.cost {
-                line.number("operation_cost", cost.estimated);
+                line.number(key!("operation_cost"), cost.estimated);
             }
         }
         if let Some(span) = &exchange.span {
-            line.plain("trace_id", &span.trace_id());
+            line.plain(key!("trace_id"), &span.trace_id());
         }
         for name in &self.headers {
-            let value = exchange.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-            line.maybe(name.as_str(), value.as_deref());
+            if let Some(value) = exchange.headers.get(name) {
+                line.header(name, &String::from_utf8_lossy(value.as_bytes()));
+            }
         }
         line.end()
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::header;
+use http::{Method, header};
 use http_body::{Body as _, Frame, SizeHint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -98,7 +98,8 @@ impl Limits {
     /// 413, 414 or 431.
     pub fn check(&self, exchange: &mut Exchange) -> Result<(), Error> {
         exchange.deadline = exchange.started + self.time;
-        if let Some(timeout) = grpc::timeout(&exchange.headers) {
+        // Calls of gRPC are always this method.
+        if let Some(timeout) = (exchange.method == Method::POST).then(|| grpc::timeout(&exchange.headers)).flatten() {
             let latest = exchange.started + timeout;
             exchange.latest = Some(latest);
             exchange.deadline = exchange.deadline.min(latest);

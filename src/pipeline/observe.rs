@@ -96,6 +96,9 @@ impl Drop for Observed {
         if self.outcome.is_none() {
             self.answered(client_left(), None);
         }
+        if self.observer.access_log.is_none() && self.exchange.span.is_none() {
+            return;
+        }
         let ended = Instant::now();
         if let (Some(log), Some(outcome)) = (&self.observer.access_log, self.outcome) {
             log.write(&self.exchange, self.observer.listener.as_deref(), outcome, ended);

@@ -12,6 +12,8 @@ use std::{
 
 use http::{HeaderMap, HeaderName};
 
+use crate::telemetry::hexadecimal::digits_of_128;
+
 /// Where an id is sent and looked for.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -40,13 +42,12 @@ fn fresh() -> Arc<str> {
     // Version 4 and the variant of RFC 9562.
     let high = high & !0xf000 | 0x4000;
     let low = low & !(0b11 << 62) | 0b10 << 62;
-    let mut value = u128::from(high) << 64 | u128::from(low);
+    let digits = digits_of_128(u128::from(high) << 64 | u128::from(low));
     let mut text = [b'-'; 36];
-    // Written by hand: formatting in general costs several times as much, for every request.
-    for (_, place) in text.iter_mut().enumerate().filter(|(at, _)| !matches!(at, 8 | 13 | 18 | 23)) {
-        value = value.rotate_left(4);
-        let digit = (value & 0xf) as u8;
-        *place = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+    for (place, part) in [(0..8, 0..8), (9..13, 8..12), (14..18, 12..16), (19..23, 16..20), (24..36, 20..32)] {
+        if let (Some(place), Some(part)) = (text.get_mut(place), digits.get(part)) {
+            place.copy_from_slice(part);
+        }
     }
     std::str::from_utf8(&text).unwrap_or_default().into()
 }

@@ -24,12 +24,14 @@ use crate::{
 /// How long an upstream may take to ask for the body; one that does not know the word gets it then.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Listens for what the upstream says before its answer to `request`, and tells the client where it can be told.
-pub fn listen(exchange: &Exchange, request: &mut Request<Body>) -> Arc<Flood> {
-    let Some(voice) = exchange.voice.clone().filter(|voice| !voice.is_mute()) else { return Flood::watch(request) };
-    let gate = exchange.headers.contains_key(header::EXPECT).then(|| hold_back(request)).flatten();
-    let flood = Arc::<Flood>::default();
+/// Listens for what the upstream says before its answer to `request`: `flood` counts it, and the client is told where it can be told.
+pub fn listen(exchange: &Exchange, request: &mut Request<Body>, flood: &Arc<Flood>) {
     let heard = flood.clone();
+    let Some(voice) = exchange.voice.clone().filter(|voice| !voice.is_mute()) else {
+        hyper::ext::on_informational(request, move |_| heard.hear());
+        return;
+    };
+    let gate = hold_back(exchange, request);
     hyper::ext::on_informational(request, move |answer| {
         heard.hear();
         match &gate {
@@ -38,12 +40,11 @@ pub fn listen(exchange: &Exchange, request: &mut Request<Body>) -> Arc<Flood> {
             _ => voice.say(answer.status(), &passed_on(answer.headers())),
         }
     });
-    flood
 }
 
-/// Lets the body of a request wait for the upstream's word; nothing when there is no body that could.
-fn hold_back(request: &mut Request<Body>) -> Option<Arc<Gate>> {
-    if request.body().is_end_stream() || request.body().bytes().is_some() {
+/// Lets the body of a request wait for the upstream's word; nothing when its client does not, or there is no body that could.
+fn hold_back(exchange: &Exchange, request: &mut Request<Body>) -> Option<Arc<Gate>> {
+    if request.body().is_end_stream() || request.body().bytes().is_some() || !exchange.headers.contains_key(header::EXPECT) {
         return None;
     }
     let gate = Arc::<Gate>::default();

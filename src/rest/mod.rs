@@ -20,7 +20,7 @@ use crate::{
     error::{Error, ErrorKind},
     exchange::Exchange,
     telemetry::traces::RequestSpan,
-    upstream::{self, Call, Reply, Upstream},
+    upstream::{self, Call, Remake, Reply, Upstream, flood::Flood},
 };
 
 /// Where a route's requests go, and how they are rewritten on the way.
@@ -71,18 +71,15 @@ impl Proxy {
     pub async fn serve(&self, exchange: &mut Exchange, body: Body) -> Result<Response<Body>, Error> {
         let mut upstream = self.split.choose(exchange).ok_or_else(|| Error::bug("a route without an upstream"))?;
         exchange.upstream = Some(upstream.name().clone());
-        let (uri, prefix) = self.rewrite.target(&exchange.uri)?;
-        let mut request = Request::new(body);
-        *request.method_mut() = exchange.method.clone();
-        *request.uri_mut() = uri;
-        *request.headers_mut() = rewrite::request_headers(exchange, prefix);
+        let mut request = self.request(exchange, body)?;
         if let Some(changes) = &self.changes {
             Box::pin(changes.apply_to_request(&mut request)).await?;
         }
         if let Some(mirror) = &self.mirror {
             request = Box::pin(mirror.copy(exchange, request)).await?;
         }
-        let flood = interim::listen(exchange, &mut request);
+        let flood = Arc::<Flood>::default();
+        interim::listen(exchange, &mut request, &flood);
         let started = Instant::now();
         let span = exchange.span.as_ref().map(|span| span.call(started));
         let is_idempotent = request.method().is_idempotent() || upstream.repeats_all();
@@ -90,9 +87,13 @@ impl Proxy {
         let call = Call { request, deadline, upload, is_idempotent, trace: span.as_ref().map(RequestSpan::context) };
         let retries_other = is_idempotent && self.changes.as_ref().is_some_and(|changes| changes.retry_other);
         // Large, and moved once this way instead of with every step around it.
-        let result = match retries_other {
-            false => Box::pin(flood.stem(upstream.call(exchange, call))).await,
-            true => Box::pin(flood.stem(self.call_either(&mut upstream, exchange, call))).await,
+        let result = if retries_other {
+            Box::pin(flood.stem(self.call_either(&mut upstream, exchange, call))).await
+        } else {
+            let again = |body| self.again(exchange, upstream, &flood, body);
+            // What changes requests is not gone through once more.
+            let remake = self.changes.is_none().then_some(&again as Remake<'_>);
+            Box::pin(flood.stem(upstream.call(exchange, call, remake))).await
         };
         let ended = Instant::now();
         exchange.upstream_time = ended - started;
@@ -114,6 +115,24 @@ impl Proxy {
         }
     }
 
+    /// What goes on of the exchange's request, with this body.
+    fn request(&self, exchange: &Exchange, body: Body) -> Result<Request<Body>, Error> {
+        let (uri, prefix) = self.rewrite.target(&exchange.uri)?;
+        let mut request = Request::new(body);
+        *request.method_mut() = exchange.method.clone();
+        *request.uri_mut() = uri;
+        *request.headers_mut() = rewrite::request_headers(exchange, prefix);
+        Ok(request)
+    }
+
+    /// The same once more, ready to be sent.
+    fn again(&self, exchange: &Exchange, upstream: &Upstream, flood: &Arc<Flood>, body: Body) -> Option<Request<Body>> {
+        let mut request = self.request(exchange, body).ok()?;
+        interim::listen(exchange, &mut request, flood);
+        upstream.prepare(exchange, &mut request);
+        Some(request)
+    }
+
     /// Makes a call, and if it fails in a way that its upstream's rules for retries cover, makes it to another one.
     async fn call_either<'s>(
         &'s self,
@@ -123,12 +142,12 @@ impl Proxy {
     ) -> Result<Reply, Error> {
         let (call, copy) = upstream::copy(call).await?;
         let (first, deadline) = (*upstream, call.deadline);
-        let result = first.call(exchange, call).await;
+        let result = first.call(exchange, call, None).await;
         let other = self.split.other(first).filter(|_| Instant::now() < deadline);
         let (Some(other), Some(copy)) = (other, copy) else { return result };
         let Some(_ticket) = first.admit_other(&result) else { return result };
         *upstream = other;
-        other.call(exchange, copy).await
+        other.call(exchange, copy, None).await
     }
 }
 
@@ -167,9 +186,10 @@ async fn rewritten(rewrite: &BodyRewrite, exchange: &Exchange, response: Respons
 /// Whether a client must be told that the rest of its body is not wanted: it was refused while it was being sent, or before.
 /// Only HTTP/1 has no other way to stop it than to close the connection.
 fn leaves_body(exchange: &Exchange, status: StatusCode) -> bool {
-    let is_refused = status.is_client_error() || status.is_server_error() || exchange.headers.contains_key(header::EXPECT);
     let is_arriving = exchange.upload.as_ref().is_some_and(|upload| !upload.is_over());
-    is_arriving && is_refused && exchange.version <= Version::HTTP_11
+    let is_error = status.is_client_error() || status.is_server_error();
+    let is_refused = || is_error || exchange.headers.contains_key(header::EXPECT);
+    is_arriving && exchange.version <= Version::HTTP_11 && is_refused()
 }
 
 /// Joins the two connections once both sides have switched: from then on bytes pass as they come.
@@ -228,7 +248,7 @@ mod tests {
         let mut exchange = Exchange::new(peer, head, Duration::ZERO);
         let request = Request::new(Body::empty());
         let call = Call { request, deadline: exchange.deadline, upload: None, is_idempotent: true, trace: None };
-        let inner = std::mem::size_of_val(&upstream.call(&exchange, call));
+        let inner = std::mem::size_of_val(&upstream.call(&exchange, call, None));
         let size = std::mem::size_of_val(&proxy.serve(&mut exchange, Body::empty()));
         assert!(size < 1_500, "{size} bytes, of which the upstream's call has {inner}");
     }

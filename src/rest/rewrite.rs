@@ -199,26 +199,9 @@ pub fn request_headers(exchange: &Exchange, prefix: Option<HeaderValue>) -> Head
 
 /// The chain of proxies: a trusted one's word is added to, anybody else's is replaced.
 fn say_who(exchange: &Exchange, headers: &mut HeaderMap) {
-    let peer = exchange.peer.ip().to_canonical();
-    let mut chain = String::new();
-    for line in headers.get_all(FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok()) {
-        chain.push_str(line);
-        chain.push_str(", ");
-    }
-    let chain = if chain.is_empty() {
-        exchange.from.clone()
-    } else {
-        chain.push_str(&peer.to_string());
-        HeaderValue::try_from(chain).unwrap_or_else(|_| exchange.from.clone())
-    };
-    headers.insert(FORWARDED_FOR, chain);
-    if headers.contains_key(header::FORWARDED) {
-        // A trusted proxy speaks the standard's language; it is answered in it too.
-        let node = if peer.is_ipv6() { format!("for=\"[{peer}]\"") } else { format!("for={peer}") };
-        if let Ok(node) = HeaderValue::try_from(node) {
-            headers.append(header::FORWARDED, node);
-        }
-    }
+    // Of anybody else's words nothing is left here to be added to.
+    let chain = if exchange.is_peer_trusted { add_to_chain(exchange, headers) } else { None };
+    headers.insert(FORWARDED_FOR, chain.unwrap_or_else(|| exchange.from.clone()));
     let host = exchange.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
     if let Some(host) = host.or_else(|| exchange.headers.get(header::HOST).cloned()) {
         headers.insert(header::HOST, host.clone());
@@ -226,6 +209,28 @@ fn say_who(exchange: &Exchange, headers: &mut HeaderMap) {
     }
     let scheme = if exchange.is_tls { "https" } else { "http" };
     headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static(scheme));
+}
+
+/// Adds the peer to what it said of the proxies before it; the chain for `X-Forwarded-For`, if there is one.
+fn add_to_chain(exchange: &Exchange, headers: &mut HeaderMap) -> Option<HeaderValue> {
+    let peer = exchange.peer.ip().to_canonical();
+    if headers.contains_key(header::FORWARDED) {
+        // A trusted proxy speaks the standard's language; it is answered in it too.
+        let node = if peer.is_ipv6() { format!("for=\"[{peer}]\"") } else { format!("for={peer}") };
+        if let Ok(node) = HeaderValue::try_from(node) {
+            headers.append(header::FORWARDED, node);
+        }
+    }
+    let mut chain = String::new();
+    for line in headers.get_all(FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok()) {
+        chain.push_str(line);
+        chain.push_str(", ");
+    }
+    if chain.is_empty() {
+        return None;
+    }
+    chain.push_str(&peer.to_string());
+    HeaderValue::try_from(chain).ok()
 }
 
 /// What speaks of the way that a request came.

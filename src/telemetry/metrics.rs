@@ -3,10 +3,16 @@
 //! A leaf: one [`Metrics`] lives as long as the process, whatever snapshot is served. Labels that an outsider can choose are
 //! bounded: beyond [`MOST_VALUES`] distinct values the rest is counted under `other`.
 
+mod recent;
+
 use std::{
+    cell::RefCell,
     collections::HashSet,
     fmt::Write as _,
-    sync::{Arc, RwLock},
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,6 +23,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use self::recent::{Answers, Exchanges, Recent, place};
 use crate::{error::ErrorKind, exchange::Cost};
 
 /// Most distinct values of one label that an outsider can choose.
@@ -67,8 +74,15 @@ labels! {
 /// A histogram family that can make its members.
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
 
+thread_local! {
+    static EXCHANGES: RefCell<Recent<Exchanges>> = const { RefCell::new(Recent::new()) };
+    static ANSWERS: RefCell<Recent<Answers>> = const { RefCell::new(Recent::new()) };
+}
+
 /// Everything that is counted.
 pub struct Metrics {
+    /// Differs from that of all others in the process.
+    id: u64,
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     request_durations: Durations<DurationLabels>,
@@ -155,7 +169,9 @@ fn cost_histogram() -> Histogram {
 impl Metrics {
     /// A new, empty set.
     pub fn new() -> Arc<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
         let mut metrics = Self {
+            id: COUNT.fetch_add(1, Ordering::Relaxed),
             registry: Registry::default(),
             requests: Family::default(),
             request_durations: Family::new_with_constructor(request_histogram),
@@ -254,18 +270,35 @@ impl Metrics {
 
     /// Counts one exchange.
     pub fn exchange(&self, facts: &ExchangeFacts<'_>) {
-        let method = method_label(facts.method);
-        let status_code = facts.status.as_u16();
-        let (route, listener) = (facts.route.clone(), Listener(facts.listener.cloned()));
+        let (method, status) = (method_label(facts.method), facts.status.as_u16());
         if let Some(kind) = facts.error {
-            let labels = ErrorLabels { method, route: route.clone(), error_type: kind.code(), listener: listener.clone() };
-            self.errors.get_or_create(&labels).inc();
+            let (route, listener) = (facts.route.clone(), Listener(facts.listener.cloned()));
+            self.errors.get_or_create(&ErrorLabels { method, route, error_type: kind.code(), listener }).inc();
         }
-        self.request_durations
-            .get_or_create(&DurationLabels { method, route: route.clone(), status_code, listener: listener.clone() })
-            .observe(facts.duration.as_secs_f64());
-        let consumer = self.consumers.label(facts.consumer);
-        self.requests.get_or_create(&RequestLabels { method, route, status_code, consumer, listener }).inc();
+        let is_it = |it: &Exchanges| {
+            (it.of, it.status) == (self.id, status)
+                && Arc::ptr_eq(&it.route, facts.route)
+                && (it.method, &*it.consumer) == (method, facts.consumer)
+                && it.listener.as_ref() == facts.listener
+        };
+        EXCHANGES.with_borrow_mut(|exchanges| {
+            let find = || self.exchanges(method, status, facts);
+            if let Some(counted) = exchanges.get(place(facts.route, status), is_it, find) {
+                counted.durations.observe(facts.duration.as_secs_f64());
+                counted.count.inc();
+            }
+        });
+    }
+
+    fn exchanges(&self, method: &'static str, status_code: u16, facts: &ExchangeFacts<'_>) -> Exchanges {
+        let (route, consumer) = (facts.route.clone(), self.consumers.label(facts.consumer));
+        let listener = Listener(facts.listener.cloned());
+        let labels = DurationLabels { method, route: route.clone(), status_code, listener: listener.clone() };
+        let durations = self.request_durations.get_or_create(&labels).clone();
+        let labels = RequestLabels { method, route: route.clone(), status_code, consumer: consumer.clone(), listener };
+        let count = self.requests.get_or_create(&labels).clone();
+        let listener = facts.listener.cloned();
+        Exchanges { of: self.id, method, route, status: status_code, consumer, listener, count, durations }
     }
 
     /// Counts one GraphQL operation; `errors` is the number of errors in its answer.
@@ -324,8 +357,18 @@ impl Metrics {
 
     /// Counts an answered call.
     pub fn upstream_answer(&self, service: &Arc<str>, status: StatusCode, duration: Duration) {
-        let labels = LatencyLabels { service: service.clone(), status: status.as_u16() };
-        self.upstream_latency.get_or_create(&labels).observe(duration.as_secs_f64());
+        let status = status.as_u16();
+        let is_it = |it: &Answers| (it.of, it.status) == (self.id, status) && Arc::ptr_eq(&it.service, service);
+        let find = || {
+            let labels = LatencyLabels { service: service.clone(), status };
+            let latencies = self.upstream_latency.get_or_create(&labels).clone();
+            Answers { of: self.id, service: service.clone(), status, latencies }
+        };
+        ANSWERS.with_borrow_mut(|answers| {
+            if let Some(counted) = answers.get(place(service, status), is_it, find) {
+                counted.latencies.observe(duration.as_secs_f64());
+            }
+        });
     }
 
     /// Counts a call that failed.
@@ -468,6 +511,32 @@ mod tests {
         let lines = text.lines().filter(|line| line.starts_with("api_requests_total")).count();
         assert_eq!(lines, MOST_VALUES + 1);
         assert!(text.contains(r#"method="other",route="r",status_code="200",consumer="other"} 99000"#));
+    }
+
+    #[test]
+    fn what_a_thread_remembers_is_told_apart() {
+        let (metrics, others, route): (_, _, Arc<str>) = (Metrics::new(), Metrics::new(), "r".into());
+        for method in [Method::GET, Method::PUT, Method::GET] {
+            for (consumer, status) in [("ann", 200), ("bob", 200), ("ann", 404), ("ann", 200)] {
+                let status = StatusCode::from_u16(status).unwrap_or_default();
+                metrics.exchange(&ExchangeFacts { status, ..facts(&method, &route, consumer) });
+                metrics.upstream_answer(&route, status, Duration::ZERO);
+            }
+        }
+        others.exchange(&facts(&Method::GET, &route, "ann"));
+        let text = metrics.encode();
+        for line in [
+            r#"api_requests_total{method="GET",route="r",status_code="200",consumer="ann"} 4"#,
+            r#"api_requests_total{method="GET",route="r",status_code="200",consumer="bob"} 2"#,
+            r#"api_requests_total{method="GET",route="r",status_code="404",consumer="ann"} 2"#,
+            r#"api_requests_total{method="PUT",route="r",status_code="200",consumer="ann"} 2"#,
+            r#"api_upstream_latency_seconds_count{service="r",status="200"} 9"#,
+            r#"api_upstream_latency_seconds_count{service="r",status="404"} 3"#,
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        let line = r#"api_requests_total{method="GET",route="r",status_code="200",consumer="ann"} 1"#;
+        assert!(others.encode().contains(line));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Telemetry: what the outside sees of the gateway's work. A leaf that every module may use and that uses none of ours.
 
 pub mod clock;
+pub mod hexadecimal;
 pub mod logs;
 pub mod metrics;
 mod otlp;

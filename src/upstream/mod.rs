@@ -42,7 +42,7 @@ use self::{
 pub use self::{
     failure::{Failure, Fault},
     proxy_protocol::{Client, ProxyProtocol},
-    service::{Slot, copy},
+    service::{Remake, Slot, copy},
     shaping::{RequestCompression, ShapingConfig},
 };
 use crate::{
@@ -217,15 +217,25 @@ impl Upstream {
         self.service.admit_other(result)
     }
 
-    /// Sends a call to one of the endpoints: headers, then `Service::call`.
+    /// Completes a request by the rules of this upstream: its headers, and for whom it is.
+    pub fn prepare(&self, exchange: &Exchange, request: &mut Request<Body>) {
+        self.rules.apply_to_request(&exchange.headers, request.headers_mut());
+        self.service.introduce(exchange, request);
+    }
+
+    /// Sends a call to one of the endpoints: headers, then `Service::call`. Where the request must be sent again, `remake` makes and
+    /// prepares it.
     ///
     /// # Errors
     /// One of the `Upstream…` kinds.
-    pub fn call(&self, exchange: &Exchange, mut call: Call) -> impl Future<Output = Result<Reply, Error>> + Send + use<'_> {
-        self.rules.apply_to_request(&exchange.headers, call.request.headers_mut());
-        self.service.introduce(exchange, &mut call);
-        let key = self.service.key(exchange);
-        self.service.call(call, key)
+    pub fn call<'a>(
+        &'a self,
+        exchange: &Exchange,
+        mut call: Call,
+        remake: Option<Remake<'a>>,
+    ) -> impl Future<Output = Result<Reply, Error>> + Send + use<'a> {
+        self.prepare(exchange, &mut call.request);
+        self.service.call(call, self.service.key(exchange), remake)
     }
 
     /// Sends a call and reads its whole answer. Where `deduplicate_query` is on, identical idempotent
@@ -239,9 +249,8 @@ impl Upstream {
         mut call: Call,
         taking: impl Into<Taking>,
     ) -> Result<http::Response<Bytes>, Error> {
-        self.rules.apply_to_request(&exchange.headers, call.request.headers_mut());
+        self.prepare(exchange, &mut call.request);
         let deadline = call.deadline;
-        self.service.introduce(exchange, &mut call);
         let hash = self.service.key(exchange);
         let flights = self.flights.as_ref().filter(|_| call.is_idempotent);
         let shared = flights.and_then(|flights| Some((flights, Key::of(&call.request)?)));

@@ -86,8 +86,6 @@ impl Http2 {
     }
 }
 
-/// Most header fields of an answer.
-const MAX_HEADERS: usize = 200;
 /// How often idle connections are looked at, at the most.
 const SHORTEST: Duration = Duration::from_millis(100);
 /// How often a silent HTTP/2 connection is asked whether it is still there, and how long it has to answer.
@@ -346,7 +344,7 @@ impl Pool {
             }
             return Ok(Sender::Http2(sender));
         }
-        let (sender, connection) = http1::Builder::new().max_headers(MAX_HEADERS).handshake(io).await?;
+        let (sender, connection) = http1::Builder::new().handshake(io).await?;
         tokio::spawn(async move {
             let _ = connection.with_upgrades().await;
             drop(place);

@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -256,33 +256,71 @@ fn limit(quiet: Duration) -> Duration {
     quiet.mul_f64(1.1) + Duration::from_millis(600)
 }
 
+/// Requests to the upstream that works in one turn, and the turns of a comparison: at least so many, so that there is a p99, and at
+/// the most so many that chance cannot be why it is not what it should be.
+const TURN: usize = 50;
+const TURNS: std::ops::Range<usize> = 8..60;
+
+/// How long requests to the upstream that works take while others ask for what the one beside it has on these paths.
+async fn turn(router: &Router, paths: &[&str]) -> Vec<Duration> {
+    let ask = async |path: &str| loop {
+        if let Ok(response) = router.get(&format!("/bad{path}")).send().await {
+            let _ = response.bytes().await;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    let others = futures_util::future::join_all(paths.iter().map(|path| ask(path)));
+    let good = async {
+        // Until what the others wait for is under way.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let mut times = Vec::new();
+        for _ in 0..TURN {
+            let started = Instant::now();
+            assert_eq!(router.get("/good").send().await.unwrap().status(), 200);
+            times.push(started.elapsed());
+        }
+        times
+    };
+    tokio::select! {
+        _ = others => unreachable!("they never stop"),
+        times = good => times,
+    }
+}
+
+/// In turn the same clients ask for an upstream while it works and while it hangs, drips, resets and says nonsense, each on its path.
+/// What both cost the machine is in both, and whatever else runs on it meets both; so the p99 of all turns together can be held to
+/// the tenth that is promised, with nothing added.
 #[tokio::test]
 async fn no_fault_of_an_upstream_is_felt_by_those_of_another() {
-    for (path, steps, _) in table() {
-        let is_broken = ["/hang", "/drip-head", "/reset", "/garbage", "/reset-in-body", "/drip-body", "/bad-chunk"];
-        if !is_broken.contains(&path) {
-            continue;
+    let paths = ["/hang", "/drip-head", "/reset", "/garbage", "/reset-in-body", "/drip-body", "/bad-chunk"];
+    let (scripts, has_fault) = (table(), Arc::new(AtomicBool::new(false)));
+    let is_faulty = has_fault.clone();
+    let faulty = Scripted::start(move |request: &Recorded| {
+        let target = request.line().1;
+        let script = scripts.iter().find(|(path, ..)| target.strip_prefix("/bad") == Some(*path));
+        let script = script.filter(|_| is_faulty.load(Ordering::Relaxed));
+        script.map_or_else(|| answer(200, "", "fine"), |(_, steps, _)| steps.clone())
+    })
+    .await;
+    let works = Scripted::start(|_| answer(200, "", "fine")).await;
+    let router = beside(&faulty, &works).await;
+    turn(&router, &paths).await;
+    let (mut quiet, mut disturbed) = (Vec::new(), Vec::new());
+    for count in 1.. {
+        for (fault, times) in [(false, &mut quiet), (true, &mut disturbed)] {
+            has_fault.store(fault, Ordering::Relaxed);
+            times.extend(turn(&router, &paths).await);
         }
-        let faulty = Scripted::start(move |_| steps.clone()).await;
-        let works = Scripted::start(|_| answer(200, "", "fine")).await;
-        let router = beside(&faulty, &works).await;
-        let quiet = p99(&router).await;
-        let is_over = std::sync::atomic::AtomicBool::new(false);
-        let ask = async || {
-            while !is_over.load(Ordering::Relaxed) {
-                if let Ok(response) = router.get("/bad").send().await {
-                    let _ = response.bytes().await;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+        let p99 = |times: &mut Vec<Duration>| {
+            times.sort();
+            times[times.len() * 99 / 100]
         };
-        let good = async {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            let disturbed = p99(&router).await;
-            is_over.store(true, Ordering::Relaxed);
-            assert!(disturbed < limit(quiet), "{path}: {quiet:?} became {disturbed:?}");
-        };
-        futures_util::future::join(futures_util::future::join_all((0..10).map(|_| ask())), good).await;
+        let (quiet, disturbed) = (p99(&mut quiet), p99(&mut disturbed));
+        if count >= TURNS.start && disturbed <= quiet.mul_f64(1.1) {
+            println!("p99 {quiet:?} beside an upstream that works, {disturbed:?} beside its faults, in {count} turns");
+            return;
+        }
+        assert!(count < TURNS.end, "{quiet:?} became {disturbed:?} in {count} turns");
     }
 }
 

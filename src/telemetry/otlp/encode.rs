@@ -11,6 +11,8 @@ use crate::telemetry::clock;
 
 /// The longest text of a span; the rest is cut off.
 pub const LONGEST_TEXT: usize = 4_096;
+/// The field of a span for its facts.
+const ATTRIBUTE: u32 = 9;
 /// Room for a span with usual facts.
 pub const LONGEST_USUAL: usize = 512;
 
@@ -77,12 +79,15 @@ impl Record {
     /// A span that began at `started`. A `parent` of zero is none.
     pub fn new(kind: Kind, trace: [u8; 16], id: u64, parent: u64, started: Instant) -> Self {
         let mut message = Vec::with_capacity(LONGEST_USUAL);
-        bytes(&mut message, 1, &trace);
-        bytes(&mut message, 2, &id.to_be_bytes());
+        message.extend_from_slice(&[tag_of(1, BYTES), 16]);
+        message.extend_from_slice(&trace);
+        message.extend_from_slice(&[tag_of(2, BYTES), 8]);
+        message.extend_from_slice(&id.to_be_bytes());
         if parent != 0 {
-            bytes(&mut message, 4, &parent.to_be_bytes());
+            message.extend_from_slice(&[tag_of(4, BYTES), 8]);
+            message.extend_from_slice(&parent.to_be_bytes());
         }
-        number(&mut message, 6, kind as u64);
+        message.extend_from_slice(&[tag_of(6, VARINT), kind as u8]);
         time(&mut message, 7, started);
         Self { message, is_named: false }
     }
@@ -99,9 +104,18 @@ impl Record {
         bytes(&mut self.message, 3, shortened(state).as_bytes());
     }
 
-    /// States a fact.
-    pub fn set<'a>(&mut self, key: &str, value: impl Into<Value<'a>>) {
-        attribute(&mut self.message, 9, key, value.into());
+    /// States a fact. Inlined, so that the key is a part of the program and not copied from anywhere.
+    #[inline]
+    pub fn set<'a>(&mut self, key: &'static str, value: impl Into<Value<'a>>) {
+        let value = value.into();
+        let is_set = match value {
+            Value::Text(text) => short_text(&mut self.message, key, text),
+            Value::Number(number) => small_number(&mut self.message, key, number),
+            Value::Bool(_) => false,
+        };
+        if !is_set {
+            attribute(&mut self.message, ATTRIBUTE, key, value);
+        }
     }
 
     /// Marks the work as failed.
@@ -233,11 +247,6 @@ fn time(out: &mut Vec<u8>, field: u32, at: Instant) {
 }
 
 fn attribute(out: &mut Vec<u8>, field: u32, key: &str, value: Value<'_>) {
-    if let Value::Text(text) = value
-        && short_text(out, field, key, text)
-    {
-        return;
-    }
     let size = match value {
         Value::Text(text) => field_size(shortened(text).len()),
         Value::Number(number) => 1 + varint_size(number as usize),
@@ -255,19 +264,38 @@ fn attribute(out: &mut Vec<u8>, field: u32, key: &str, value: Value<'_>) {
     }
 }
 
-/// A fact whose every size takes one byte, as nearly all do; whether it is one.
-fn short_text(out: &mut Vec<u8>, field: u32, key: &str, text: &str) -> bool {
+/// The tag of a field below 16.
+const fn tag_of(field: u32, wire: u8) -> u8 {
+    (field << 3) as u8 | wire
+}
+
+/// A span's fact whose every size takes one byte, as nearly all do; whether it is one.
+#[inline]
+fn short_text(out: &mut Vec<u8>, key: &'static str, text: &str) -> bool {
     let (key_size, text_size) = (key.len(), text.len());
     let size = key_size + text_size + 6;
-    let is_short = size < 0x80 && field < 0x10;
+    let is_short = size < 0x80;
     if is_short {
-        let tag_of = |field: u32| (field << 3) as u8 | BYTES;
-        out.extend_from_slice(&[tag_of(field), size as u8, tag_of(1), key_size as u8]);
+        out.extend_from_slice(&[tag_of(ATTRIBUTE, BYTES), size as u8, tag_of(1, BYTES), key_size as u8]);
         out.extend_from_slice(key.as_bytes());
-        out.extend_from_slice(&[tag_of(2), text_size as u8 + 2, tag_of(1), text_size as u8]);
+        out.extend_from_slice(&[tag_of(2, BYTES), text_size as u8 + 2, tag_of(1, BYTES), text_size as u8]);
         out.extend_from_slice(text.as_bytes());
     }
     is_short
+}
+
+/// The same for a number of two digits to the base of 128, as statuses are.
+#[inline]
+fn small_number(out: &mut Vec<u8>, key: &'static str, number: i64) -> bool {
+    let key_size = key.len();
+    let size = key_size + 7;
+    let is_small = size < 0x80 && (0x80..0x4000).contains(&number);
+    if is_small {
+        out.extend_from_slice(&[tag_of(ATTRIBUTE, BYTES), size as u8, tag_of(1, BYTES), key_size as u8]);
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(&[tag_of(2, BYTES), 3, tag_of(3, VARINT), number as u8 | 0x80, (number >> 7) as u8]);
+    }
+    is_small
 }
 
 /// Words with spaces between them. Their length is known only once they are written: two bytes are kept for it.
@@ -318,6 +346,8 @@ mod tests {
         first.set("text", long.as_str());
         first.set("short", "é");
         first.set("number", 200_i64);
+        first.set("small", 3_i64);
+        first.set("large", 1_i64 << 40);
         first.set("negative", -3_i64);
         first.set("yes", true);
         first.set("no", false);
@@ -350,6 +380,8 @@ mod tests {
         assert_eq!(value(facts, "text"), Some(Any::StringValue("é".repeat(LONGEST_TEXT / 2))));
         assert_eq!(value(facts, "short"), Some(Any::StringValue("é".to_owned())));
         assert_eq!(value(facts, "number"), Some(Any::IntValue(200)));
+        assert_eq!(value(facts, "small"), Some(Any::IntValue(3)));
+        assert_eq!(value(facts, "large"), Some(Any::IntValue(1 << 40)));
         assert_eq!(value(facts, "negative"), Some(Any::IntValue(-3)));
         assert_eq!(value(facts, "yes"), Some(Any::BoolValue(true)));
         assert_eq!(value(facts, "no"), Some(Any::BoolValue(false)));

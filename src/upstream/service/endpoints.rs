@@ -194,23 +194,45 @@ impl Endpoint {
         answer.is_ok_and(|answer| answer.is_ok_and(|answer| config.is_expected(answer.status())))
     }
 
-    /// Completes a request for this endpoint: its target, and `Host` unless there is one.
+    /// Completes a request for this endpoint: its target, and `Host` unless there is one. How it was before, if it was different.
     ///
     /// # Errors
     /// A bug: targets and bases are parts of valid ones.
-    pub fn address(&self, request: &mut Request<Body>) -> Result<(), Failure> {
-        if !request.headers().contains_key(header::HOST) {
+    pub fn address(&self, request: &mut Request<Body>) -> Result<Option<Unaddressed>, Failure> {
+        let has_host = request.headers().contains_key(header::HOST);
+        let has_target = self.base.is_empty() && request.uri().scheme().is_none();
+        if has_host && has_target {
+            return Ok(None);
+        }
+        let before = Unaddressed { uri: request.uri().clone(), has_host };
+        if !has_host {
             request.headers_mut().insert(header::HOST, self.host.clone());
         }
-        let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
-        if self.base.is_empty() && request.uri().scheme().is_none() {
-            return Ok(());
+        if !has_target {
+            let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+            let uri = format!("{}{target}", self.base).parse::<Uri>().map_err(|error| {
+                let error = Error::bug(format!("the target `{target}` does not fit behind `{}`: {error}", self.base));
+                Failure::new(Fault::Request, error)
+            })?;
+            *request.uri_mut() = uri;
         }
-        let uri = format!("{}{target}", self.base).parse::<Uri>().map_err(|error| {
-            let error = Error::bug(format!("the target `{target}` does not fit behind `{}`: {error}", self.base));
-            Failure::new(Fault::Request, error)
-        })?;
-        *request.uri_mut() = uri;
-        Ok(())
+        Ok(Some(before))
+    }
+}
+
+/// What a request was before it was completed for one endpoint.
+#[derive(Debug)]
+pub struct Unaddressed {
+    uri: Uri,
+    has_host: bool,
+}
+
+impl Unaddressed {
+    /// Takes back what the request was told, so that it can go to another endpoint.
+    pub fn restore(self, request: &mut Request<Body>) {
+        *request.uri_mut() = self.uri;
+        if !self.has_host {
+            request.headers_mut().remove(header::HOST);
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, Uri, header};
+use http::{Method, Request, StatusCode, header};
 use http_body::Body as _;
 use tokio::{
     sync::watch,
@@ -39,11 +39,15 @@ use crate::{
     error::{Error, ErrorKind},
     exchange::{Exchange, Upload, within},
     grpc,
-    telemetry::metrics::Metrics,
+    telemetry::{metrics::Metrics, traces::TraceContext},
 };
 
 /// Largest body that is kept until the outcome is there, so that it can be sent once more.
 const REPLAYED: u64 = 64 << 10;
+
+/// Makes a call's request once more, around this body; nothing when it cannot be made. A caller that has what the request was made
+/// from spares every call a copy of its head.
+pub type Remake<'a> = &'a (dyn Fn(Body) -> Option<Request<Body>> + Send + Sync);
 
 /// What all users of an upstream share.
 #[derive(Debug)]
@@ -106,11 +110,11 @@ impl Service {
     }
 
     /// Says for whom a call is made, where the upstream wants to know.
-    pub fn introduce(&self, exchange: &Exchange, call: &mut Call) {
+    pub fn introduce(&self, exchange: &Exchange, request: &mut Request<Body>) {
         if self.config.proxy_protocol.is_some() {
             let is_direct = exchange.peer.ip().to_canonical() == exchange.client_ip;
             let port = if is_direct { exchange.peer.port() } else { 0 };
-            call.request.extensions_mut().insert(Client(SocketAddr::new(exchange.client_ip, port)));
+            request.extensions_mut().insert(Client(SocketAddr::new(exchange.client_ip, port)));
         }
     }
 
@@ -140,21 +144,22 @@ impl Service {
     ///
     /// # Errors
     /// One of the `Upstream…` kinds.
-    pub async fn call(self: &Arc<Self>, call: Call, key: Option<u64>) -> Result<Reply, Error> {
+    pub async fn call(self: &Arc<Self>, call: Call, key: Option<u64>, remake: Option<Remake<'_>>) -> Result<Reply, Error> {
         let started = Instant::now();
         let pass = self.breaker.admit().inspect_err(|error| self.metrics.upstream_error(&self.name, error.kind))?;
         if pass.is_probe() {
             self.metrics.circuit_breaker_state(&self.name, State::Probing as i64);
         }
-        let result = self.try_all(call, key).await;
-        let outcome = judge(&result).map(|is_good| Outcome { is_good, is_answered: result.is_ok(), took: started.elapsed() });
+        let result = self.try_all(call, key, remake).await;
+        let took = started.elapsed();
+        let outcome = judge(&result).map(|is_good| Outcome { is_good, is_answered: result.is_ok(), took });
         if let Some(state) = outcome.and_then(|outcome| pass.record(outcome)) {
             self.metrics.circuit_breaker_state(&self.name, state as i64);
             tracing::info!(upstream = %self.name, ?state, "the circuit breaker changes");
         }
         match result {
             Ok(mut reply) => {
-                self.metrics.upstream_answer(&self.name, reply.status(), started.elapsed());
+                self.metrics.upstream_answer(&self.name, reply.status(), took);
                 if reply.status() != StatusCode::SWITCHING_PROTOCOLS {
                     headers::strip_hop_by_hop(reply.headers_mut());
                 }
@@ -180,7 +185,7 @@ impl Service {
         let deadline = call.deadline;
         let Taking { limit, reader } = taking;
         let flood = Flood::watch(&mut call.request);
-        let (mut head, body) = flood.stem(self.call(call, key)).await?.into_parts();
+        let (mut head, body) = flood.stem(self.call(call, key, None)).await?.into_parts();
         let mut reader = reader.filter(|_| !head.headers.contains_key(header::CONTENT_ENCODING));
         let shown = reader.as_deref_mut().map(|reader| reader as &mut dyn Reader);
         let body = body.read(limit, (ErrorKind::UpstreamTooLarge, ErrorKind::UpstreamInvalid), shown);
@@ -193,7 +198,7 @@ impl Service {
         Ok(http::Response::from_parts(head, body))
     }
 
-    async fn try_all(self: &Arc<Self>, call: Call, key: Option<u64>) -> Result<Reply, Failure> {
+    async fn try_all(self: &Arc<Self>, call: Call, key: Option<u64>, remake: Option<Remake<'_>>) -> Result<Reply, Failure> {
         let Call { mut request, deadline, upload, is_idempotent, trace } = call;
         let time = (deadline, upload.as_ref());
         if let Some(trace) = &trace {
@@ -210,13 +215,15 @@ impl Service {
         let mut tries = 0;
         let mut ticket = None;
         loop {
-            let spare = if is_replayable { replay(&request) } else { None };
+            let spare = if is_replayable { Spare::of(&request, remake) } else { None };
             let endpoints = self.endpoints.load_full();
             let index = endpoints.choose(key, avoid.as_ref());
             let mut result = self.try_one(request, (&endpoints, index), time).await;
             let outcome = result.as_ref().map(http::Response::status).map_err(|failure| failure.fault);
             let unsent = result.as_mut().err().and_then(|failure| failure.unsent.take());
-            let Some(next) = unsent.map(|unsent| *unsent).or(spare) else { return result };
+            if unsent.is_none() && spare.is_none() {
+                return result;
+            }
             let is_stale = tries == 0 && outcome == Err(Fault::Reset { is_reused: true });
             drop(ticket.take());
             if !is_stale {
@@ -232,6 +239,8 @@ impl Service {
                 }
                 sleep(pause).await;
             }
+            let again = || spare?.request(remake, trace.as_ref());
+            let Some(next) = unsent.map(|unsent| *unsent).or_else(again) else { return result };
             (request, avoid, tries) = (next, endpoints.all.get(index).cloned(), tries + 1);
         }
     }
@@ -250,14 +259,15 @@ impl Service {
         endpoint.under_way.fetch_add(1, Ordering::Relaxed);
         let slot = Slot { service: self.clone(), endpoint: endpoint.clone(), upload: upload.cloned() };
         let upload = upload.map(Arc::as_ref);
-        let before = (request.uri().clone(), request.headers().get(header::HOST).cloned());
-        endpoint.address(&mut request)?;
+        let before = endpoint.address(&mut request)?;
         let until = self.retry.per_try_timeout().map_or(deadline, |limit| deadline.min(Instant::now() + limit));
-        grpc::pass_on(until, request.headers_mut());
+        if request.method() == Method::POST {
+            grpc::pass_on(until, request.headers_mut());
+        }
         let sent = within(until, upload, endpoint.pool.send(request, Some(slot))).await;
         let mut result = sent.unwrap_or_else(|| Err(Failure::late(upload)));
-        if let Some(unsent) = result.as_mut().err().and_then(|failure| failure.unsent.as_mut()) {
-            restore(unsent, before);
+        if let Some((unsent, before)) = result.as_mut().err().and_then(|failure| failure.unsent.as_mut()).zip(before) {
+            before.restore(unsent);
         }
         if judge(&result).is_some_and(|is_good| endpoints.health.record(index, is_good)) {
             let available = endpoints.health.available();
@@ -307,15 +317,6 @@ fn judge(result: &Result<Reply, Failure>) -> Option<bool> {
     match result {
         Ok(reply) => Some(!reply.status().is_server_error()),
         Err(failure) => (!matches!(failure.fault, Fault::Request | Fault::Overflow)).then_some(false),
-    }
-}
-
-/// Takes back what a request was told for one endpoint, so that it can go to another.
-fn restore(request: &mut Request<Body>, (uri, host): (Uri, Option<HeaderValue>)) {
-    *request.uri_mut() = uri;
-    match host {
-        Some(host) => drop(request.headers_mut().insert(header::HOST, host)),
-        None => drop(request.headers_mut().remove(header::HOST)),
     }
 }
 
@@ -402,17 +403,43 @@ pub async fn copy(call: Call) -> Result<(Call, Option<Call>), Error> {
     if may_be_gathered(&request) {
         request = gather(request, (deadline, upload.as_ref())).await.map_err(|failure| failure.error)?;
     }
-    let copy =
-        replay(&request).map(|request| Call { request, deadline, upload: upload.clone(), is_idempotent, trace: trace.clone() });
+    let copy = Spare::of(&request, None).and_then(|spare| spare.request(None, None));
+    let copy = copy.map(|request| Call { request, deadline, upload: upload.clone(), is_idempotent, trace: trace.clone() });
     Ok((Call { request, deadline, upload, is_idempotent, trace }, copy))
 }
 
-/// A copy of a request whose body is all there.
-fn replay(request: &Request<Body>) -> Option<Request<Body>> {
-    let mut copy = Request::new(request.body().try_clone()?);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    *copy.extensions_mut() = request.extensions().clone();
-    Some(copy)
+/// What a request whose body is all there can be sent again from.
+enum Spare {
+    /// All of it.
+    Copy(Box<Request<Body>>),
+    /// Its body: the head can be made again.
+    Body(Body),
+}
+
+impl Spare {
+    fn of(request: &Request<Body>, remake: Option<Remake<'_>>) -> Option<Self> {
+        let body = request.body().try_clone()?;
+        if remake.is_some() {
+            return Some(Self::Body(body));
+        }
+        let mut copy = Request::new(body);
+        *copy.method_mut() = request.method().clone();
+        *copy.uri_mut() = request.uri().clone();
+        *copy.headers_mut() = request.headers().clone();
+        *copy.extensions_mut() = request.extensions().clone();
+        Some(Self::Copy(Box::new(copy)))
+    }
+
+    fn request(self, remake: Option<Remake<'_>>, trace: Option<&TraceContext>) -> Option<Request<Body>> {
+        match self {
+            Self::Copy(request) => Some(*request),
+            Self::Body(body) => {
+                let mut request = remake?(body)?;
+                if let Some(trace) = trace {
+                    trace.inject(request.headers_mut());
+                }
+                Some(request)
+            }
+        }
+    }
 }
