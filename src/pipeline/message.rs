@@ -52,10 +52,8 @@ pub fn authority(exchange: &Exchange) -> &str {
 
 /// A host without its port.
 pub fn without_port(authority: &str) -> &str {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    }
+    let digits = authority.bytes().rev().take_while(u8::is_ascii_digit).count();
+    authority.get(..authority.len() - digits).and_then(|rest| rest.strip_suffix(':')).unwrap_or(authority)
 }
 
 fn closing(reason: &'static str) -> Error {
