@@ -236,4 +236,12 @@ fn aggregate_of(config: &Config, route: &RouteConfig, path: &str, findings: &mut
     if proxies.contains(&true) {
         findings.add(path, "aggregate", "a route has `aggregate`, or `upstream` or `split` with what belongs to them");
     }
+    let changes = [
+        (route.request_body.is_some(), "request_body"),
+        (route.response_body.is_some(), "response_body"),
+        (route.rewrite.as_ref().is_some_and(|rewrite| rewrite.method.is_some()), "rewrite.method"),
+    ];
+    for (_, key) in changes.into_iter().filter(|(is_given, _)| *is_given) {
+        findings.add(path, key, "not with `aggregate`, whose parts have methods, paths and shapes of their own");
+    }
 }

@@ -83,6 +83,13 @@ pub fn secure(config: &UpstreamTlsConfig, host: &str, protocols: &[&[u8]]) -> Re
     Ok(Secure { connector: TlsConnector::from(Arc::new(tls)), name })
 }
 
+/// The same, to speak one of other protocols.
+pub fn with_protocols(secure: &Secure, protocols: &[&[u8]]) -> Secure {
+    let mut tls = ClientConfig::clone(secure.connector.config());
+    tls.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Secure { connector: TlsConnector::from(Arc::new(tls)), name: secure.name.clone() }
+}
+
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(path).and_then(|certificates| certificates.collect::<Result<Vec<_>, _>>());
     match read {

@@ -121,6 +121,7 @@ const ROWS: &[(&str, &str, &[&str])] = &[
         &[
             "rest::tunnel::a_websocket_passes_once_its_request_may_and_ends_with_either_side",
             "rest::tunnel::a_websocket_over_http2_reaches_an_http1_upstream",
+            "rest::tunnel::an_upstream_that_prefers_http2_is_asked_for_a_websocket_over_http1",
             "src::rest::tunnel::a_silent_tunnel_is_closed_and_a_talking_one_is_not",
         ],
     ),

@@ -1,20 +1,32 @@
 //! WebSocket through the gateway: after its policies, with its keys and frames untouched, until either side ends it.
 //! Spec: <https://www.rfc-editor.org/rfc/rfc6455>
 
+use std::{convert::Infallible, sync::Arc};
+
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::Request;
-use http_body_util::Empty;
+use http::{Request, Response};
+use http_body_util::{Empty, Full};
 use hyper::{
     client::conn::http2::{self, SendRequest},
     ext::Protocol,
+    server,
+    service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        crypto::aws_lc_rs::default_provider,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    },
 };
 
 use crate::support::{Router, jwt_config, token};
@@ -111,6 +123,54 @@ async fn a_websocket_passes_once_its_request_may_and_ends_with_either_side() {
         assert_eq!(read.read(&mut [0; 1]).await.unwrap(), 0, "one side has ended, and the other one learns of it");
     }
     assert!(open(&router, &authorization).await.1.starts_with("HTTP/1.1 429"), "quotas count switches too");
+}
+
+#[tokio::test]
+async fn an_upstream_that_prefers_http2_is_asked_for_a_websocket_over_http1() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tls");
+    let chain = CertificateDer::pem_file_iter(format!("{folder}/localhost.pem")).unwrap().map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_file(format!("{folder}/localhost.key.pem")).unwrap();
+    let builder =
+        ServerConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions().unwrap();
+    let mut config = builder.with_no_client_auth().with_single_cert(chain, key).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let (acceptor, listener) = (TlsAcceptor::from(Arc::new(config)), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            tokio::spawn(async move {
+                if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                    let service = service_fn(async |_| Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"two")))));
+                    let _ = server::conn::http2::Builder::new(TokioExecutor::new())
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                    return;
+                }
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                let answer = format!(
+                    "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {ACCEPT}\r\n\r\nhello"
+                );
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                let _ = stream.read_u8().await;
+            });
+        }
+    });
+    let router = Router::start(&format!(
+        "routes: [{{ name: all, upstream: one }}]\n\
+         upstreams: {{ one: {{ endpoints: [{{ url: \"https://localhost:{port}\" }}], tls: {{ ca: {folder}/authority.pem }} }} }}\n"
+    ))
+    .await;
+    assert_eq!(router.get("/").send().await.unwrap().text().await.unwrap(), "two");
+    let (mut stream, head) = open(&router, "").await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let mut hello = [0; 5];
+    stream.read_exact(&mut hello).await.unwrap();
+    assert_eq!(&hello, b"hello");
+    assert_eq!(router.get("/").send().await.unwrap().text().await.unwrap(), "two", "others go on over HTTP/2");
 }
 
 /// An HTTP/2 client's connection.

@@ -95,6 +95,21 @@ async fn the_graph_may_be_had_at_some_listeners_only() {
 }
 
 #[tokio::test]
+async fn the_graph_has_the_policies_of_its_listener() {
+    let example = Example::start(Addresses::any_port()).await.unwrap();
+    let [inside] = free();
+    let more =
+        format!("{}listeners: [{{ name: inside, listen: \"{inside}\", authentication: {{ require: false }} }}]\n", jwt_config());
+    let router = Router::start_with(&example, &more).await;
+    let query = json!({ "query": "{ topProducts { name } }" });
+    let ask = async |url: String| router.client.post(url).json(&query).send().await.unwrap().status().as_u16();
+    assert_eq!(ask(router.url("/graphql")).await, 401);
+    assert_eq!(ask(format!("http://{inside}/graphql")).await, 200);
+    assert_eq!(get(router.url("/api/v1/orders/1")).await.0, 401);
+    assert_eq!(get(format!("http://{inside}/api/v1/orders/1")).await.0, 200);
+}
+
+#[tokio::test]
 async fn each_listener_has_its_tls_its_redirect_and_its_introductions() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tls");
     let upstream = Scripted::start(|_| answer(200, "", "fine")).await;

@@ -14,7 +14,7 @@ use super::super::{
     balance::{Balance, Candidate},
     discovery::{EndpointConfig, Records},
     health::{Health, HealthCheckConfig},
-    pool::{self, Limits, Pool},
+    pool::{self, Http2, Limits, Pool},
     slow_start::SlowStartConfig,
     tls,
 };
@@ -47,7 +47,9 @@ pub struct Endpoint {
     /// Calls that it has not answered in full.
     pub under_way: AtomicUsize,
     /// Its connections.
-    pub pool: Arc<Pool>,
+    pool: Arc<Pool>,
+    /// The one for requests to switch protocols (WebSocket), where others may be sent over HTTP/2, which has no way to do so.
+    switching: Option<Arc<Pool>>,
     /// The one for its checks, which must not wait for those of calls.
     checks: Option<Arc<Pool>>,
 }
@@ -174,8 +176,14 @@ impl Endpoint {
             let settings = pool::Settings { max_connections: 1, max_pending: 1, limits: Limits::default(), ..settings.clone() };
             Pool::new(host, port, secure.clone(), settings)
         });
+        let switching = secure.as_ref().filter(|_| upstream.pool.http2 == Http2::Auto).map(|secure| {
+            let config = pool::PoolConfig { http2: Http2::Never, ..upstream.pool.clone() };
+            let settings = pool::Settings { config, limits: Limits::default(), ..settings.clone() };
+            Pool::new(host, port, Some(tls::with_protocols(secure, Http2::Never.protocols())), settings)
+        });
         Ok(Self {
             checks,
+            switching,
             host: place.host.parse().map_err(|_| format!("`{}` is not a host", place.host))?,
             base: place.base.into(),
             weight: place.weight,
@@ -183,6 +191,12 @@ impl Endpoint {
             under_way: AtomicUsize::new(0),
             pool: Pool::new(host, port, secure, settings),
         })
+    }
+
+    /// The connections for a request.
+    pub fn pool_for(&self, request: &Request<Body>) -> &Arc<Pool> {
+        let switching = self.switching.as_ref().filter(|_| request.headers().contains_key(header::UPGRADE));
+        switching.unwrap_or(&self.pool)
     }
 
     /// One check.

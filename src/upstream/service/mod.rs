@@ -264,7 +264,7 @@ impl Service {
         if request.method() == Method::POST {
             grpc::pass_on(until, request.headers_mut());
         }
-        let sent = within(until, upload, endpoint.pool.send(request, Some(slot))).await;
+        let sent = within(until, upload, endpoint.pool_for(&request).send(request, Some(slot))).await;
         let mut result = sent.unwrap_or_else(|| Err(Failure::late(upload)));
         if let Some((unsent, before)) = result.as_mut().err().and_then(|failure| failure.unsent.as_mut()).zip(before) {
             before.restore(unsent);
