@@ -45,7 +45,7 @@ fn every_mistake_is_told_with_its_place_and_what_to_do() {
         ),
         (
             "listeners: [{name: a, listen: '127.0.0.1:1', limits: {max_depth: 3}}]\n",
-            "1:54: listeners[0].limits: a listener has `http_max_request_bytes` and `http_max_header_bytes`; the others are the same at all",
+            "1:46: listeners[0].limits: a listener has `http_max_request_bytes` and `http_max_header_bytes`; the others are the same at all",
         ),
         ("limits:\n  max_dept: 3\n", "2:3: limits.max_dept: unknown key; did you mean `max_depth`?"),
         ("csrf: {zzzzzzzzz: 1}\n", "1:8: csrf.zzzzzzzzz: unknown key; known are `enabled`, `required_headers`"),
