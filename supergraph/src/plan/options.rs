@@ -277,14 +277,13 @@ pub(super) fn provided<'a>(
     let mut found: Option<Vec<&'a FieldSet>> = None;
     let mut add = |below: &'a FieldSet| found.get_or_insert_default().extend((!below.selections.is_empty()).then_some(below));
     let is_wanted = |field| options.tables.names.of(field) == name;
+    let applies = |on| options.supergraph.get_type(on).possible.contains(object);
     let mut open: Vec<&'a FieldSet> = sets.to_vec();
     while let Some(set) = open.pop() {
         for selection in &set.selections {
             match selection {
                 Selection::Field { field, below, .. } if is_wanted(*field) => add(below),
-                Selection::Fragment { on, below } if options.supergraph.get_type(*on).possible.contains(object) => {
-                    open.push(below)
-                }
+                Selection::Fragment { on, below } if applies(*on) => open.push(below),
                 _ => {}
             }
         }
