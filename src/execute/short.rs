@@ -2,8 +2,8 @@
 //!
 //! An answer is made of thousands of keys and values, most of them shorter than a block. Relied on by `decode` and `write`.
 
-/// Bytes handled at once.
-const BLOCK: usize = 16;
+/// Bytes handled at once, so that so many more than are put may be needed for a moment.
+pub const BLOCK: usize = 16;
 
 /// Appends the first `len` bytes of `text`. Whole blocks are copied where `text` goes on, and cut again.
 #[inline]

@@ -68,8 +68,8 @@ pub struct Input<'a> {
 /// It is over its limit.
 pub fn write(input: Input<'_>) -> Result<Answer, TooLarge> {
     let mut writer = Writer {
-        // Growing a large buffer would take half as much again while it is copied.
-        out: Vec::with_capacity(input.plan.expected_bytes().max(input.store.bytes().min(MAX_RESERVED))),
+        // Growing a large buffer would take half as much again while it is copied; the last piece is put as a whole block.
+        out: Vec::with_capacity(input.plan.expected_bytes().max(input.store.bytes().min(MAX_RESERVED)) + short::BLOCK),
         shape: &input.plan.plan.shape,
         has_faults: !input.store.faults.is_empty(),
         input,
