@@ -23,13 +23,18 @@ fn refused(text: &str) -> Vec<String> {
     Refused::new(Path::new("router.yaml"), parse(text).unwrap_err()).lines()
 }
 
-/// Each text has exactly one problem: this one.
+/// Each text has exactly one problem, which is told with its place and what to do.
+fn each_is_told(rows: &[(&str, &str)]) {
+    for (text, wanted) in rows {
+        let lines = refused(text);
+        let wanted = format!("router.yaml:{wanted}");
+        assert!(lines.len() == 1 && lines[0].starts_with(&wanted), "{text}\nwanted {wanted}\nfound  {}", lines.join("\n       "));
+    }
+}
+
 #[test]
-fn every_mistake_is_told_with_its_place_and_what_to_do() {
-    let subgraph = "subgraphs: {a: {url: 'http://a/'}}\n";
-    let route = "upstreams: {u: {endpoints: [{url: 'http://u'}]}}\n";
-    for (text, wanted) in [
-        ("supergraf:\n  path: /\n", "1:1: supergraf: unknown key; did you mean `supergraph`?"),
+fn every_mistake_in_listeners_is_told() {
+    each_is_told(&[
         ("listeners: [{name: a, listen: '127.0.0.1:1', tsl: {}}]\n", "1:46: listeners[0].tsl: unknown key; did you mean `tls`?"),
         (
             "listeners: [{name: default, listen: '127.0.0.1:1'}]\n",
@@ -47,6 +52,12 @@ fn every_mistake_is_told_with_its_place_and_what_to_do() {
             "listeners: [{name: a, listen: '127.0.0.1:1', limits: {max_depth: 3}}]\n",
             "1:46: listeners[0].limits: a listener has `http_max_request_bytes` and `http_max_header_bytes`; the others are the same at all",
         ),
+    ]);
+}
+
+#[test]
+fn every_value_of_a_wrong_form_is_told() {
+    each_is_told(&[
         ("limits:\n  max_dept: 3\n", "2:3: limits.max_dept: unknown key; did you mean `max_depth`?"),
         ("csrf: {zzzzzzzzz: 1}\n", "1:8: csrf.zzzzzzzzz: unknown key; known are `enabled`, `required_headers`"),
         ("limits:\n  max_depth: deep\n", "2:14: limits.max_depth: a whole number, not negative, is expected here, not `deep`"),
@@ -68,6 +79,12 @@ fn every_mistake_is_told_with_its_place_and_what_to_do() {
             "trusted_proxies:\n- 10.0.0.0/99\n",
             "2:3: trusted_proxies[0]: `10.0.0.0/99` is not a network: write an address or a range, as in 10.0.0.0/8 or ::1",
         ),
+    ]);
+}
+
+#[test]
+fn every_mistake_in_policies_is_told() {
+    each_is_told(&[
         (
             "headers: {all: {request: [{propagte: {named: x}}]}}\n",
             "1:27: headers.all.request[0]: `propagte` is not a choice; did you mean `propagate`?",
@@ -98,6 +115,14 @@ fn every_mistake_is_told_with_its_place_and_what_to_do() {
         ("authentication: {jwt: {jwks: [{}]}}\n", "1:31: authentication.jwt.jwks[0]: a key set has one of `url` and `file`"),
         ("cors: {origins: ['*'], allow_credentials: true}\n", "1:18: cors.origins[0]: `*` cannot be combined"),
         ("cors: {origins: ['https://a/']}\n", "1:18: cors.origins[0]: `https://a/` is not an origin"),
+    ]);
+}
+
+#[test]
+fn every_mistake_in_subgraphs_and_routes_is_told() {
+    let subgraph = "subgraphs: {a: {url: 'http://a/'}}\n";
+    let route = "upstreams: {u: {endpoints: [{url: 'http://u'}]}}\n";
+    each_is_told(&[
         ("subgraphs:\n  a: {}\n", "2:3: subgraphs.a: a subgraph needs `url`, or `upstream` with `path`"),
         (
             "subgraphs: {a: {url: 'a:1'}}\n",
@@ -123,6 +148,12 @@ fn every_mistake_is_told_with_its_place_and_what_to_do() {
             &format!("{route}routes: [{{name: r, upstream: u, strip_path: true, strip_prefix: /x}}]\n"),
             "2:10: routes[0]: a route has one of",
         ),
+    ]);
+}
+
+#[test]
+fn every_other_mistake_is_told() {
+    each_is_told(&[
         ("health_check: {listen: 127.0.0.1:4000}\n", "1:24: health_check.listen: `supergraph.listen` has the same address"),
         ("supergraph: {path: graphql}\n", "1:20: supergraph.path: a path starts with `/`"),
         ("supergraph: {path: '${env.NOBODY}'}\n", "1:20: supergraph.path: the environment variable `NOBODY` is not set"),
@@ -130,11 +161,8 @@ fn every_mistake_is_told_with_its_place_and_what_to_do() {
         ("cache: {enabled: true}\n", "1:18: cache.enabled: not supported by this version, except as `false`"),
         ("limits:\n  max_depth: 1\n  max_depth: 2\n", "3:3: duplicate"),
         ("limits: {max_depth: 1\ncors: x\n", "2:"),
-    ] {
-        let lines = refused(text);
-        let wanted = format!("router.yaml:{wanted}");
-        assert!(lines.len() == 1 && lines[0].starts_with(&wanted), "{text}\nwanted {wanted}\nfound  {}", lines.join("\n       "));
-    }
+        ("supergraf:\n  path: /\n", "1:1: supergraf: unknown key; did you mean `supergraph`?"),
+    ]);
 }
 
 #[test]
