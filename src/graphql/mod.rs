@@ -16,7 +16,6 @@ pub mod one_of;
 pub mod operation;
 pub mod persisted;
 pub mod plans;
-pub mod syntax;
 pub mod variables;
 mod warm_up;
 

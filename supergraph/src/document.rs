@@ -2,8 +2,12 @@
 //!
 //! Relies on apollo-compiler; `subgraph` and `model` rely on it. Spec: <https://spec.graphql.org/draft/#sec-Language>
 
-mod fast;
+mod executable;
+mod reader;
 mod tokens;
+mod type_system;
+
+pub use reader::Limits;
 
 use crate::syntax;
 use apollo_compiler::diagnostic::ToCliReport;
@@ -39,7 +43,13 @@ pub enum Locations {
 /// Parses a type system document without keeping locations; `None` if it is not one.
 #[must_use]
 pub fn sdl_without_locations(text: &str) -> Option<ast::Document> {
-    fast::parse(text)
+    type_system::parse(text)
+}
+
+/// Parses an executable document without keeping locations; `None` if it is not one, has descriptions or is beyond the limits.
+#[must_use]
+pub fn executable_without_locations(text: &str, limits: Limits) -> Option<ast::Document> {
+    executable::parse(text, limits)
 }
 
 /// Parses a type system document. `name` is only used to tell sources apart.

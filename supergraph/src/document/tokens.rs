@@ -1,6 +1,6 @@
 //! The tokens of a GraphQL document: a strict scanner without locations, for the fast parser.
 //!
-//! Relied on by `fast`. Spec: <https://spec.graphql.org/draft/#sec-Appendix-Grammar-Summary.Lexical-Tokens>
+//! Relied on by `reader` and `type_system`. Spec: <https://spec.graphql.org/September2025/#sec-Appendix-Grammar-Summary.Lexical-Tokens>
 
 /// One token; texts are slices of the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,7 +214,7 @@ fn unicode(escape: &str) -> Option<(char, usize)> {
 }
 
 /// The meaning of a block string's content: without common indentation and without blank first and last lines.
-/// Spec: <https://spec.graphql.org/draft/#BlockStringValue()>
+/// Spec: <https://spec.graphql.org/September2025/#BlockStringValue()>
 pub fn dedent(content: &str) -> String {
     let content = content.replace("\\\"\"\"", "\"\"\"").replace("\r\n", "\n").replace('\r', "\n");
     let lines: Vec<&str> = content.split('\n').collect();

@@ -1,28 +1,25 @@
-//! A parser of type system documents that keeps no locations: composition runs on every poll, and nearly always there is nothing to
-//! report. It accepts exactly what the grammar allows; whatever it refuses is parsed again by the parser that knows where things are.
+//! A reader of type system documents that keeps no locations: composition runs on every poll, and nearly always there is nothing to
+//! report.
 //!
-//! Relies on `tokens`. `document` relies on it. Linear; names that repeat share their memory.
-//! Spec: <https://spec.graphql.org/draft/#sec-Document-Syntax>
+//! Relies on `reader`. `document` relies on it. Spec: <https://spec.graphql.org/September2025/#sec-Type-System-Definitions>
 
-use super::tokens::{Token, Tokens, dedent, unescape};
+use super::reader::{Limits, Reader, Variables};
+use super::tokens::{Token, dedent, unescape};
 use super::{MAX_DEPTH, MAX_SDL_TOKENS};
 use apollo_compiler::ast::{
-    Argument, Definition, Directive, DirectiveDefinition, DirectiveList, DirectiveLocation, Document, EnumTypeDefinition,
-    EnumTypeExtension, EnumValueDefinition, FieldDefinition, FloatValue, InputObjectTypeDefinition, InputObjectTypeExtension,
-    InputValueDefinition, IntValue, InterfaceTypeDefinition, InterfaceTypeExtension, ObjectTypeDefinition, ObjectTypeExtension,
-    OperationType, ScalarTypeDefinition, ScalarTypeExtension, SchemaDefinition, SchemaExtension, Type, UnionTypeDefinition,
-    UnionTypeExtension, Value,
+    Definition, DirectiveDefinition, DirectiveList, DirectiveLocation, Document, EnumTypeDefinition, EnumTypeExtension,
+    EnumValueDefinition, FieldDefinition, InputObjectTypeDefinition, InputObjectTypeExtension, InputValueDefinition,
+    InterfaceTypeDefinition, InterfaceTypeExtension, ObjectTypeDefinition, ObjectTypeExtension, OperationType,
+    ScalarTypeDefinition, ScalarTypeExtension, SchemaDefinition, SchemaExtension, UnionTypeDefinition, UnionTypeExtension,
 };
 use apollo_compiler::{Name, Node};
-use rustc_hash::FxHashMap;
 
 /// Parses a type system document; `None` if it is not one, or is beyond a limit.
 pub fn parse(text: &str) -> Option<Document> {
-    let mut parser = Parser { tokens: Tokens::new(text), token: Token::End, names: FxHashMap::default(), count: 0 };
-    parser.advance()?;
+    let mut reader = Reader::new(text, Limits { tokens: MAX_SDL_TOKENS, depth: MAX_DEPTH })?;
     let mut definitions = Vec::new();
-    while parser.token != Token::End {
-        definitions.push(parser.definition()?);
+    while reader.token != Token::End {
+        definitions.push(reader.definition()?);
     }
     (!definitions.is_empty()).then(|| Document { sources: std::sync::Arc::default(), definitions })
 }
@@ -30,58 +27,10 @@ pub fn parse(text: &str) -> Option<Document> {
 type Description = Option<Node<str>>;
 type ObjectParts = (Name, Vec<Name>, DirectiveList, Vec<Node<FieldDefinition>>);
 
-struct Parser<'a> {
-    tokens: Tokens<'a>,
-    token: Token<'a>,
-    names: FxHashMap<&'a str, Name>,
-    count: usize,
-}
-
-impl<'a> Parser<'a> {
-    fn advance(&mut self) -> Option<()> {
-        self.count += 1;
-        self.token = self.tokens.next()?;
-        (self.count <= MAX_SDL_TOKENS).then_some(())
-    }
-
-    fn is(&self, mark: u8) -> bool {
-        self.token == Token::Mark(mark)
-    }
-
-    /// Takes the mark if it is next.
-    fn accept(&mut self, mark: u8) -> Option<bool> {
-        let is_next = self.is(mark);
-        if is_next {
-            self.advance()?;
-        }
-        Some(is_next)
-    }
-
-    fn expect(&mut self, mark: u8) -> Option<()> {
-        self.accept(mark)?.then_some(())
-    }
-
-    fn accept_keyword(&mut self, keyword: &str) -> Option<bool> {
-        let is_next = self.token == Token::Name(keyword);
-        if is_next {
-            self.advance()?;
-        }
-        Some(is_next)
-    }
-
-    fn word(&mut self) -> Option<&'a str> {
-        let Token::Name(word) = self.token else { return None };
-        self.advance()?;
-        Some(word)
-    }
-
-    fn name(&mut self) -> Option<Name> {
-        let word = self.word()?;
-        Some(self.intern(word))
-    }
-
-    fn intern(&mut self, word: &'a str) -> Name {
-        self.names.entry(word).or_insert_with(|| Name::new_unchecked(word)).clone()
+impl Reader<'_> {
+    /// Directives of type system definitions: no variables.
+    fn constant_directives(&mut self) -> Option<DirectiveList> {
+        self.directives(Variables::Refused)
     }
 
     fn description(&mut self) -> Option<Description> {
@@ -92,18 +41,6 @@ impl<'a> Parser<'a> {
         };
         self.advance()?;
         Some(Some(Node::new_str(&text)))
-    }
-
-    /// `open item* close`, with at least one item; nothing at all if `open` is not next.
-    fn list<T>(&mut self, open: u8, close: u8, item: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
-        let mut items = Vec::new();
-        if !self.accept(open)? {
-            return Some(items);
-        }
-        while !self.accept(close)? {
-            items.push(item(self)?);
-        }
-        (!items.is_empty()).then_some(items)
     }
 
     /// `separator? name (separator name)*`
@@ -124,7 +61,7 @@ impl<'a> Parser<'a> {
         }
         Some(match keyword {
             "schema" => {
-                let directives = self.directives()?;
+                let directives = self.constant_directives()?;
                 let root_operations = self.root_operations()?;
                 if root_operations.is_empty() {
                     return None;
@@ -133,7 +70,7 @@ impl<'a> Parser<'a> {
             }
             "directive" => self.directive_definition(description)?,
             "scalar" => {
-                let (name, directives) = (self.name()?, self.directives()?);
+                let (name, directives) = (self.name()?, self.constant_directives()?);
                 Definition::ScalarTypeDefinition(Node::new(ScalarTypeDefinition { description, name, directives }))
             }
             "type" => {
@@ -147,15 +84,15 @@ impl<'a> Parser<'a> {
                 Definition::InterfaceTypeDefinition(Node::new(definition))
             }
             "union" => {
-                let (name, directives, members) = (self.name()?, self.directives()?, self.members()?);
+                let (name, directives, members) = (self.name()?, self.constant_directives()?, self.members()?);
                 Definition::UnionTypeDefinition(Node::new(UnionTypeDefinition { description, name, directives, members }))
             }
             "enum" => {
-                let (name, directives, values) = (self.name()?, self.directives()?, self.enum_values()?);
+                let (name, directives, values) = (self.name()?, self.constant_directives()?, self.enum_values()?);
                 Definition::EnumTypeDefinition(Node::new(EnumTypeDefinition { description, name, directives, values }))
             }
             "input" => {
-                let (name, directives, fields) = (self.name()?, self.directives()?, self.input_values(b'{', b'}')?);
+                let (name, directives, fields) = (self.name()?, self.constant_directives()?, self.input_values(b'{', b'}')?);
                 let definition = InputObjectTypeDefinition { description, name, directives, fields };
                 Definition::InputObjectTypeDefinition(Node::new(definition))
             }
@@ -167,13 +104,13 @@ impl<'a> Parser<'a> {
     fn extension(&mut self) -> Option<Definition> {
         Some(match self.word()? {
             "schema" => {
-                let (directives, root_operations) = (self.directives()?, self.root_operations()?);
+                let (directives, root_operations) = (self.constant_directives()?, self.root_operations()?);
                 let is_empty = directives.is_empty() && root_operations.is_empty();
                 let extension = Definition::SchemaExtension(Node::new(SchemaExtension { directives, root_operations }));
                 (!is_empty).then_some(extension)?
             }
             "scalar" => {
-                let (name, directives) = (self.name()?, self.directives()?);
+                let (name, directives) = (self.name()?, self.constant_directives()?);
                 let is_empty = directives.is_empty();
                 (!is_empty).then(|| Definition::ScalarTypeExtension(Node::new(ScalarTypeExtension { name, directives })))?
             }
@@ -190,18 +127,18 @@ impl<'a> Parser<'a> {
                 (!is_empty).then(|| Definition::InterfaceTypeExtension(Node::new(extension)))?
             }
             "union" => {
-                let (name, directives, members) = (self.name()?, self.directives()?, self.members()?);
+                let (name, directives, members) = (self.name()?, self.constant_directives()?, self.members()?);
                 let is_empty = directives.is_empty() && members.is_empty();
                 (!is_empty)
                     .then(|| Definition::UnionTypeExtension(Node::new(UnionTypeExtension { name, directives, members })))?
             }
             "enum" => {
-                let (name, directives, values) = (self.name()?, self.directives()?, self.enum_values()?);
+                let (name, directives, values) = (self.name()?, self.constant_directives()?, self.enum_values()?);
                 let is_empty = directives.is_empty() && values.is_empty();
                 (!is_empty).then(|| Definition::EnumTypeExtension(Node::new(EnumTypeExtension { name, directives, values })))?
             }
             "input" => {
-                let (name, directives, fields) = (self.name()?, self.directives()?, self.input_values(b'{', b'}')?);
+                let (name, directives, fields) = (self.name()?, self.constant_directives()?, self.input_values(b'{', b'}')?);
                 let is_empty = directives.is_empty() && fields.is_empty();
                 let extension = InputObjectTypeExtension { name, directives, fields };
                 (!is_empty).then(|| Definition::InputObjectTypeExtension(Node::new(extension)))?
@@ -211,15 +148,15 @@ impl<'a> Parser<'a> {
     }
 
     fn root_operations(&mut self) -> Option<Vec<Node<(OperationType, Name)>>> {
-        self.list(b'{', b'}', |parser| {
-            let operation = match parser.word()? {
+        self.list(b'{', b'}', |reader| {
+            let operation = match reader.word()? {
                 "query" => OperationType::Query,
                 "mutation" => OperationType::Mutation,
                 "subscription" => OperationType::Subscription,
                 _ => return None,
             };
-            parser.expect(b':')?;
-            Some(Node::new((operation, parser.name()?)))
+            reader.expect(b':')?;
+            Some(Node::new((operation, reader.name()?)))
         })
     }
 
@@ -241,12 +178,12 @@ impl<'a> Parser<'a> {
     fn object(&mut self) -> Option<ObjectParts> {
         let name = self.name()?;
         let interfaces = if self.accept_keyword("implements")? { self.names(b'&')? } else { Vec::new() };
-        let directives = self.directives()?;
-        let fields = self.list(b'{', b'}', |parser| {
-            let (description, name) = (parser.description()?, parser.name()?);
-            let arguments = parser.input_values(b'(', b')')?;
-            parser.expect(b':')?;
-            let (ty, directives) = (parser.ty(0)?, parser.directives()?);
+        let directives = self.constant_directives()?;
+        let fields = self.list(b'{', b'}', |reader| {
+            let (description, name) = (reader.description()?, reader.name()?);
+            let arguments = reader.input_values(b'(', b')')?;
+            reader.expect(b':')?;
+            let (ty, directives) = (reader.ty()?, reader.constant_directives()?);
             Some(Node::new(FieldDefinition { description, name, arguments, ty, directives }))
         })?;
         Some((name, interfaces, directives, fields))
@@ -257,90 +194,23 @@ impl<'a> Parser<'a> {
     }
 
     fn enum_values(&mut self) -> Option<Vec<Node<EnumValueDefinition>>> {
-        self.list(b'{', b'}', |parser| {
-            let description = parser.description()?;
-            let is_reserved = matches!(parser.token, Token::Name("true" | "false" | "null"));
-            let value = if is_reserved { None } else { parser.name() }?;
-            Some(Node::new(EnumValueDefinition { description, value, directives: parser.directives()? }))
+        self.list(b'{', b'}', |reader| {
+            let description = reader.description()?;
+            let is_reserved = matches!(reader.token, Token::Name("true" | "false" | "null"));
+            let value = if is_reserved { None } else { reader.name() }?;
+            Some(Node::new(EnumValueDefinition { description, value, directives: reader.constant_directives()? }))
         })
     }
 
     fn input_values(&mut self, open: u8, close: u8) -> Option<Vec<Node<InputValueDefinition>>> {
-        self.list(open, close, |parser| {
-            let (description, name) = (parser.description()?, parser.name()?);
-            parser.expect(b':')?;
-            let ty = Node::new(parser.ty(0)?);
-            let default_value = if parser.accept(b'=')? { Some(Node::new(parser.value(0)?)) } else { None };
-            let directives = parser.directives()?;
+        self.list(open, close, |reader| {
+            let (description, name) = (reader.description()?, reader.name()?);
+            reader.expect(b':')?;
+            let ty = Node::new(reader.ty()?);
+            let default_value = reader.default_value()?;
+            let directives = reader.constant_directives()?;
             Some(Node::new(InputValueDefinition { description, name, ty, default_value, directives }))
         })
-    }
-
-    fn directives(&mut self) -> Option<DirectiveList> {
-        let mut directives = DirectiveList::default();
-        while self.accept(b'@')? {
-            let name = self.name()?;
-            let arguments = self.list(b'(', b')', |parser| {
-                let name = parser.name()?;
-                parser.expect(b':')?;
-                Some(Node::new(Argument { name, value: Node::new(parser.value(0)?) }))
-            })?;
-            directives.0.push(Node::new(Directive { name, arguments }));
-        }
-        Some(directives)
-    }
-
-    /// Recursion is bounded by [`MAX_DEPTH`].
-    fn ty(&mut self, depth: usize) -> Option<Type> {
-        if depth > MAX_DEPTH {
-            return None;
-        }
-        let ty = if self.accept(b'[')? {
-            let item = self.ty(depth + 1)?;
-            self.expect(b']')?;
-            Type::List(Box::new(item))
-        } else {
-            Type::Named(self.name()?)
-        };
-        Some(if self.accept(b'!')? { ty.non_null() } else { ty })
-    }
-
-    /// A constant value. Recursion is bounded by [`MAX_DEPTH`].
-    fn value(&mut self, depth: usize) -> Option<Value> {
-        if depth > MAX_DEPTH {
-            return None;
-        }
-        let value = match self.token {
-            Token::Mark(b'[') => {
-                self.advance()?;
-                let mut items = Vec::new();
-                while !self.accept(b']')? {
-                    items.push(Node::new(self.value(depth + 1)?));
-                }
-                return Some(Value::List(items));
-            }
-            Token::Mark(b'{') => {
-                self.advance()?;
-                let mut fields = Vec::new();
-                while !self.accept(b'}')? {
-                    let name = self.name()?;
-                    self.expect(b':')?;
-                    fields.push((name, Node::new(self.value(depth + 1)?)));
-                }
-                return Some(Value::Object(fields));
-            }
-            Token::Int(text) => Value::Int(IntValue::new_parsed(text)),
-            Token::Float(text) => Value::Float(FloatValue::new_parsed(text)),
-            Token::String(content) => Value::String(unescape(content)?),
-            Token::Block(content) => Value::String(dedent(content)),
-            Token::Name("true") => Value::Boolean(true),
-            Token::Name("false") => Value::Boolean(false),
-            Token::Name("null") => Value::Null,
-            Token::Name(word) => Value::Enum(self.intern(word)),
-            Token::Mark(_) | Token::Spread | Token::End => return None,
-        };
-        self.advance()?;
-        Some(value)
     }
 }
 
