@@ -22,6 +22,7 @@ use supergraph::{
 };
 use tokio_util::sync::CancellationToken;
 
+use sources::Sources;
 pub use status::{Failure, Origin, Readable, Served, SharedStatus, Status};
 use watch::Watch;
 
@@ -39,6 +40,7 @@ const NOT_ASKED: &str = "its schema has not been asked for yet";
 /// Keeps a snapshot up to date.
 pub struct Reload {
     given: Given,
+    sources: Sources,
     config: Arc<Config>,
     foundation: Arc<Foundation>,
     /// What requests are served by.
@@ -77,6 +79,7 @@ impl Reload {
         };
         let mut reload = Self {
             given,
+            sources: Sources::default(),
             foundation,
             served: Arc::new(ArcSwap::from_pointee(snapshot)),
             status: SharedStatus::new(ArcSwap::from_pointee(status)),
@@ -190,7 +193,7 @@ impl Reload {
             return true;
         }
         let mut failures = Vec::new();
-        for (name, fetched) in sources::fetch_all(&self.config).await {
+        for (name, fetched) in self.sources.fetch_all(&self.config).await {
             match fetched {
                 Ok(source) => drop(self.known.insert(name, source)),
                 Err(error) => failures.push((name, error)),

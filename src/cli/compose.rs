@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::{self, Config, problem::Refused},
-    reload::sources,
+    reload::sources::Sources,
 };
 
 /// Composes as the arguments ask.
@@ -33,7 +33,7 @@ pub fn run(args: &ComposeArgs) -> io::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut sources = Vec::new();
     let mut is_complete = true;
-    for (name, fetched) in runtime.block_on(sources::fetch_all(&config)) {
+    for (name, fetched) in runtime.block_on(Sources::default().fetch_all(&config)) {
         match fetched {
             Ok(source) => sources.push(source),
             Err(error) => {

@@ -14,6 +14,8 @@ const MAX_NESTING: u32 = 127;
 
 /// Bytes looked at together while searching for the end of a string: most strings are short.
 const WORD: usize = 8;
+/// Bytes looked at together in a long one.
+const BLOCK: usize = 32;
 
 /// A cursor over JSON text.
 #[derive(Clone, Copy, Debug)]
@@ -197,18 +199,40 @@ impl<'a> Scanner<'a> {
     /// Goes to the next quote, backslash or control character.
     #[inline]
     fn skip_plain(&mut self) {
-        while let Some((word, _)) = self.text.get(self.at..).and_then(<[u8]>::split_first_chunk::<WORD>) {
-            match first_special(u64::from_le_bytes(*word)) {
-                Some(index) => {
-                    self.at += index;
-                    return;
-                }
-                None => self.at += WORD,
+        // Whoever gets past two words is likely to be in a long text.
+        if self.skip_words(2) {
+            return;
+        }
+        while let Some((block, _)) = self.rest().split_first_chunk::<BLOCK>() {
+            if has_special(block) {
+                break;
+            }
+            self.at += BLOCK;
+        }
+        if self.skip_words(usize::MAX) {
+            return;
+        }
+        let rest = self.rest();
+        self.at += rest.iter().position(|byte| special(*byte) != 0).unwrap_or(rest.len());
+    }
+
+    /// Goes over so many words at the most; whether it stands at a quote, backslash or control character then.
+    #[inline]
+    fn skip_words(&mut self, most: usize) -> bool {
+        for _ in 0..most {
+            let Some((word, _)) = self.rest().split_first_chunk::<WORD>() else { return false };
+            let special = first_special(u64::from_le_bytes(*word));
+            self.at += special.unwrap_or(WORD);
+            if special.is_some() {
+                return true;
             }
         }
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        let special = |byte: &u8| *byte == b'"' || *byte == b'\\' || *byte < 0x20;
-        self.at += rest.iter().position(special).unwrap_or(rest.len());
+        false
+    }
+
+    #[inline]
+    fn rest(&self) -> &'a [u8] {
+        self.text.get(self.at..).unwrap_or_default()
     }
 
     fn escape(&mut self) -> Result<(), Malformed> {
@@ -361,6 +385,18 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// 1 for a quote, a backslash or a control character: what a string cannot have as it stands.
+#[inline]
+fn special(byte: u8) -> u8 {
+    u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20)
+}
+
+/// Whether one of the bytes is special: without a branch, so that the compiler compares all of them at once.
+#[inline]
+fn has_special(block: &[u8; BLOCK]) -> bool {
+    block.iter().fold(0, |found, &byte| found | special(byte)) != 0
+}
+
 /// The first byte of a little-endian word that is a quote, a backslash or a control character.
 #[inline]
 fn first_special(word: u64) -> Option<usize> {
@@ -465,12 +501,14 @@ mod tests {
         }
 
         #[test]
-        fn finds_the_end_of_any_string(text in any::<String>(), rest in any::<String>()) {
-            let json = serde_json::to_string(&text).unwrap();
+        fn finds_the_end_of_any_string(lead in 0_usize..150, text in any::<String>(), rest in any::<String>()) {
+            let json = serde_json::to_string(&("x".repeat(lead) + &text)).unwrap();
             let whole = format!("{json}{rest}");
             let mut scanner = Scanner::new(whole.as_bytes());
             prop_assert_eq!(scanner.string(), Ok(()));
             prop_assert_eq!(scanner.position(), json.len());
+            let broken = format!("\"{}\n\"", "x".repeat(lead));
+            prop_assert_eq!(Scanner::new(broken.as_bytes()).string(), Err(Malformed));
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Relied on by `reload` and by the command line's `compose`.
 //! Spec: <https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/subgraph-spec>
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::OnceLock, time::Duration};
 
 use futures_util::future::join_all;
 use serde::Deserialize;
@@ -23,14 +23,69 @@ const OPERATION: &str = r#"{"query":"{ _service { sdl } }"}"#;
 /// A subgraph's schema, or why it cannot be had.
 pub type Fetched = Result<Source, String>;
 
-/// The schemas of all subgraphs, in the order of the configuration, asked for at the same time.
-pub async fn fetch_all(config: &Config) -> Vec<(String, Fetched)> {
-    let fetches = config.subgraphs.iter().map(async |(name, subgraph)| {
-        let sdl = fetch(config, name, subgraph).await;
-        let source = sdl.map(|sdl| Source { name: name.clone(), url: url(config, subgraph), sdl });
-        (name.clone(), source)
-    });
-    join_all(fetches).await
+/// Asks for schemas.
+#[derive(Default)]
+pub struct Sources {
+    /// Asks whoever has a certificate that the system trusts; making it reads all of those, which takes milliseconds.
+    public: OnceLock<reqwest::Client>,
+}
+
+impl Sources {
+    /// The schemas of all subgraphs, in the order of the configuration, asked for at the same time.
+    pub async fn fetch_all(&self, config: &Config) -> Vec<(String, Fetched)> {
+        let fetches = config.subgraphs.iter().map(async |(name, subgraph)| {
+            let sdl = self.fetch(config, name, subgraph).await;
+            let source = sdl.map(|sdl| Source { name: name.clone(), url: url(config, subgraph), sdl });
+            (name.clone(), source)
+        });
+        join_all(fetches).await
+    }
+
+    async fn fetch(&self, config: &Config, name: &str, subgraph: &SubgraphConfig) -> Result<String, String> {
+        match subgraph.schema_source() {
+            SchemaSource::Sdl(sdl) => Ok(sdl.to_owned()),
+            SchemaSource::File(path) => read(path).await,
+            SchemaSource::Asked { url, headers } => {
+                let upstream = subgraph.upstream.as_ref().and_then(|name| config.upstreams.get(name));
+                let asking = Asking { client: self.client(upstream)?, timeout: config.shaping(name).timeout.0, headers };
+                let urls = url.map_or_else(|| endpoints(upstream, subgraph), |url| vec![url.to_owned()]);
+                let mut failure = "it has no address".to_owned();
+                for url in urls {
+                    match asking.ask(&url).await {
+                        Ok(sdl) => return Ok(sdl),
+                        Err(error) => failure = error,
+                    }
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// The client for an upstream. Its own authorities are read each time, since their file may have changed.
+    fn client(&self, upstream: Option<&UpstreamConfig>) -> Result<reqwest::Client, String> {
+        // Between two polls a connection is as likely as not to be closed by the other side.
+        let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().pool_max_idle_per_host(0);
+        let build =
+            |builder: reqwest::ClientBuilder| builder.build().map_err(|error| format!("no connection can be made: {error}"));
+        if let Some(path) = upstream.and_then(|upstream| upstream.tls.ca.as_ref()) {
+            let pem = std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+            let authorities = reqwest::Certificate::from_pem_bundle(&pem)
+                .map_err(|error| format!("{} has no certificates: {error}", path.display()))?;
+            return build(builder.tls_certs_only(authorities));
+        }
+        if let Some(public) = self.public.get() {
+            return Ok(public.clone());
+        }
+        let public = build(builder)?;
+        Ok(self.public.get_or_init(|| public).clone())
+    }
+}
+
+/// How a subgraph is asked.
+struct Asking<'a> {
+    client: reqwest::Client,
+    timeout: Duration,
+    headers: &'a [InsertRule],
 }
 
 /// Where a subgraph answers, as the supergraph states it.
@@ -49,26 +104,6 @@ fn endpoints(upstream: Option<&UpstreamConfig>, subgraph: &SubgraphConfig) -> Ve
     endpoints.iter().map(|endpoint| format!("{}{path}", endpoint.url.trim_end_matches('/'))).collect()
 }
 
-async fn fetch(config: &Config, name: &str, subgraph: &SubgraphConfig) -> Result<String, String> {
-    match subgraph.schema_source() {
-        SchemaSource::Sdl(sdl) => Ok(sdl.to_owned()),
-        SchemaSource::File(path) => read(path).await,
-        SchemaSource::Asked { url, headers } => {
-            let upstream = subgraph.upstream.as_ref().and_then(|name| config.upstreams.get(name));
-            let client = client(upstream, config.shaping(name).timeout.0)?;
-            let urls = url.map_or_else(|| endpoints(upstream, subgraph), |url| vec![url.to_owned()]);
-            let mut failure = "it has no address".to_owned();
-            for url in urls {
-                match ask(&client, &url, headers).await {
-                    Ok(sdl) => return Ok(sdl),
-                    Err(error) => failure = error,
-                }
-            }
-            Err(failure)
-        }
-    }
-}
-
 async fn read(path: &Path) -> Result<String, String> {
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || {
@@ -77,35 +112,25 @@ async fn read(path: &Path) -> Result<String, String> {
     read.await.map_err(|error| error.to_string())?
 }
 
-fn client(upstream: Option<&UpstreamConfig>, timeout: Duration) -> Result<reqwest::Client, String> {
-    let mut builder = reqwest::Client::builder().timeout(timeout).redirect(reqwest::redirect::Policy::none()).no_proxy();
-    if let Some(path) = upstream.and_then(|upstream| upstream.tls.ca.as_ref()) {
-        let pem = std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-        let authorities = reqwest::Certificate::from_pem_bundle(&pem)
-            .map_err(|error| format!("{} has no certificates: {error}", path.display()))?;
-        builder = builder.tls_certs_only(authorities);
-    }
-    builder.build().map_err(|error| format!("no connection can be made: {error}"))
-}
-
-async fn ask(client: &reqwest::Client, url: &str, headers: &[InsertRule]) -> Result<String, String> {
-    let mut request = client.post(url).header(http::header::CONTENT_TYPE, "application/json").body(OPERATION);
-    for rule in headers {
-        request = request.header(&rule.name, &rule.value);
-    }
-    let mut response = request.send().await.map_err(|error| format!("{url} does not answer: {}", reason(&error)))?;
-    let status = response.status();
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| format!("{url} broke off: {}", reason(&error)))? {
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_SDL {
-            return Err(format!("{url} answers with more than {MAX_SDL} bytes"));
+impl Asking<'_> {
+    async fn ask(&self, url: &str) -> Result<String, String> {
+        let request = self.client.post(url).timeout(self.timeout).header(http::header::CONTENT_TYPE, "application/json");
+        let request = self.headers.iter().fold(request, |request, rule| request.header(&rule.name, &rule.value));
+        let mut response =
+            request.body(OPERATION).send().await.map_err(|error| format!("{url} does not answer: {}", reason(&error)))?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| format!("{url} broke off: {}", reason(&error)))? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_SDL {
+                return Err(format!("{url} answers with more than {MAX_SDL} bytes"));
+            }
         }
+        if !status.is_success() {
+            return Err(format!("{url} answers with status {}", status.as_u16()));
+        }
+        sdl_of(&body).map_err(|error| format!("{url} {error}"))
     }
-    if !status.is_success() {
-        return Err(format!("{url} answers with status {}", status.as_u16()));
-    }
-    sdl_of(&body).map_err(|error| format!("{url} {error}"))
 }
 
 /// The innermost cause, which is the telling one.
