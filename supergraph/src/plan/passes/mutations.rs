@@ -5,9 +5,12 @@ use crate::ids::SubgraphId;
 use crate::plan::PlanError;
 use crate::plan::choose::Solution;
 use crate::plan::defer;
-use crate::plan::fetches::Drafter;
+use crate::plan::fetches::{Draft, Drafter};
 use crate::plan::selections::SetId;
 use std::collections::BTreeSet;
+
+/// The layout of the root.
+const ROOT: usize = 0;
 
 /// Lays out a set of root fields. Returns the fetches that they need.
 fn place(drafter: &mut Drafter<'_, '_, '_>, set: SetId) -> Result<BTreeSet<usize>, PlanError> {
@@ -29,11 +32,23 @@ pub(in crate::plan) fn place_in_series(drafter: &mut Drafter<'_, '_, '_>, root: 
         for fetch in drafter.draft.fetches.iter_mut().skip(first).filter(|fetch| fetch.arrivals.is_empty()) {
             fetch.after.extend(before.iter().copied());
         }
+        keep_order(&mut drafter.draft, first);
         before.extend(used);
         let last = drafter.draft.fetches.iter().map(|fetch| fetch.stage + 1).max();
         drafter.shift = last.unwrap_or(0);
     }
     Ok(())
+}
+
+/// Brings what the fetches from `first` on select at the root into the order of the operation, in which a subgraph runs them. The
+/// solver places leaves before fields with selections below.
+fn keep_order(draft: &mut Draft, first: usize) {
+    for fetch in draft.fetches.iter().skip(first).filter(|fetch| fetch.arrivals.is_empty()) {
+        if let Some(visit) = draft.visits.get_mut(fetch.visit).filter(|visit| visit.layout == ROOT) {
+            // The slots of a client's layout are its fields in order.
+            visit.picks.sort_unstable_keys();
+        }
+    }
 }
 
 /// Fields in order, those of one subgraph together.
