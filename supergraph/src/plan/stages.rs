@@ -125,7 +125,7 @@ impl<'r> Printer<'r, '_> {
 
     fn choice(&mut self) {
         for solution in &self.ready.draft.solutions {
-            self.solution("at the root".to_owned(), solution);
+            self.solution(format!("at the root, at least {}", solution.least), solution);
         }
     }
 

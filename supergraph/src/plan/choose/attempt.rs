@@ -321,6 +321,7 @@ impl Attempt<'_, '_, '_> {
             fetches: BTreeSet::new(),
             unreachable: self.unreachable,
             complete: self.doors.iter().map(|door| door.stage).min().unwrap_or(0),
+            least: 0,
         };
         solution.add_up(self.doors.len());
         solution

@@ -97,6 +97,8 @@ pub(super) struct Solution {
     pub unreachable: usize,
     /// The stage at which everything is there.
     pub complete: Stage,
+    /// What its fetches weigh at least, whatever is chosen, as far as that is known.
+    pub least: u64,
 }
 
 /// A subgraph asked about the objects of a selection set.
@@ -278,10 +280,11 @@ impl<'a, 's> Chooser<'a, 's> {
         let mut task = self.task(set, doors)?;
         let cover = self.cover(&mut task)?;
         let chosen = cover.choice(std::iter::empty());
-        let Some(best) = self.attempt(&mut task, &chosen, None)?.solution else { return Ok(Solution::default()) };
+        let Some(mut best) = self.attempt(&mut task, &chosen, None)?.solution else { return Ok(Solution::default()) };
         // Without doors one fetch is the least there can be, with doors none.
         let is_least = best.fetches.len() <= usize::from(task.doors.is_empty()) || self.cost(&best).1 == 0;
         if best.unreachable == 0 && is_least {
+            best.least = self.cost(&best).1;
             return Ok(best);
         }
         let bound = (*self.bound(set, &task.doors)?).clone();
@@ -293,6 +296,7 @@ impl<'a, 's> Chooser<'a, 's> {
         if self.free.is_empty() && self.contexts.is_empty() {
             least.1 += cover.least_beside(asked);
         }
+        best.least = least.1;
         if self.cost(&best) <= least {
             return Ok(best);
         }
@@ -354,7 +358,7 @@ impl<'a, 's> Chooser<'a, 's> {
         if let Some(solution) = solution
             && self.cost(&solution) < limit
         {
-            (search.chosen, search.best) = (choice, solution);
+            (search.chosen, search.best) = (choice, Solution { least: search.least.1, ..solution });
             search.is_over = self.cost(&search.best) <= search.least;
         }
         Ok(visits_twice)

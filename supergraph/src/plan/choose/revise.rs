@@ -44,7 +44,7 @@ impl Chooser<'_, '_> {
             let others: BTreeSet<_> = best.fetches.iter().copied().filter(|fetch| *fetch != without).collect();
             let revised = self.solve_with(set, others)?;
             if self.cost(&revised) < self.cost(&best) {
-                best = revised;
+                best = Rc::new(Solution { least: best.least, ..Solution::clone(&revised) });
                 open = doubtful(&best);
             }
         }
