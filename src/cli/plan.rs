@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, io, path::Path, time::Instant};
 
-use apollo_compiler::{ExecutableDocument, request::coerce_variable_values, validation::Valid};
+use apollo_compiler::{ExecutableDocument, request::coerce_variable_values, response::JsonMap, validation::Valid};
 use serde_json::{Map, Value, json};
 use supergraph::{
     model::Supergraph,
@@ -127,22 +127,23 @@ impl Planner {
 
     /// The plan, and the microseconds that planning alone took.
     fn plan(&self, request: &Request<'_>) -> Result<(Printed, u64), Vec<Complaint>> {
-        let operation = self.operation(request)?;
-        let options = PlanOptions::default();
+        let (operation, options) = self.operation(request)?;
         let started = Instant::now();
         let _ = plan::plan(&self.supergraph, &self.tables, &operation, &options).map_err(failed)?;
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        plan::print(&self.supergraph, &self.tables, &operation, &options).map_err(failed).map(|printed| (printed, micros))
+        // Without variables the plan is for any.
+        let print = if request.variables.is_some() { plan::print } else { plan::print_each };
+        print(&self.supergraph, &self.tables, &operation, &options).map_err(failed).map(|printed| (printed, micros))
     }
 
     /// What one stage made of the operation.
     fn stage(&self, request: &Request<'_>, stage: plan::PlanStage) -> Result<String, Vec<Complaint>> {
-        let operation = self.operation(request)?;
-        plan::print_stage(&self.supergraph, &self.tables, &operation, &PlanOptions::default(), stage).map_err(failed)
+        let (operation, options) = self.operation(request)?;
+        plan::print_stage(&self.supergraph, &self.tables, &operation, &options, stage).map_err(failed)
     }
 
-    /// The operation that is meant, valid on the client schema, with variables that fit.
-    fn operation(&self, request: &Request<'_>) -> Result<Operation, Vec<Complaint>> {
+    /// The operation that is meant, valid on the client schema, with variables that fit, and what these say of its plan.
+    fn operation(&self, request: &Request<'_>) -> Result<(Operation, PlanOptions), Vec<Complaint>> {
         let with_defer = request.defer.then(|| self.supergraph.client_with_defer());
         let client = with_defer.as_ref().unwrap_or(&self.supergraph.client);
         let document = ExecutableDocument::parse_and_validate(client, request.document, "operation").map_err(|failed| {
@@ -158,17 +159,20 @@ impl Planner {
             }
             OperationError::TooDeep => complaint("OPERATION_TOO_LARGE", "the operation is nested too deep".to_owned()),
         })?;
-        self.check_variables(&document, request).map_err(|message| complaint("BAD_USER_INPUT", message))?;
-        Ok(operation)
+        let variables = self.variables(&document, request).map_err(|message| complaint("BAD_USER_INPUT", message))?;
+        let is_false = |name: &&str| variables.get(*name).is_some_and(|value| value.as_bool() == Some(false));
+        let undeferred = operation.defer_variables().into_iter().filter(is_false).map(Into::into).collect();
+        Ok((operation, PlanOptions { undeferred, ..PlanOptions::default() }))
     }
 
-    /// A plan does not depend on variables, but variables that do not fit would never get as far as a plan.
-    fn check_variables(&self, document: &Valid<ExecutableDocument>, request: &Request<'_>) -> Result<(), String> {
-        let Some(variables) = request.variables else { return Ok(()) };
+    /// The values of the variables. A plan depends on those of `@defer` only, but variables that do not fit would never get as far as a
+    /// plan.
+    fn variables(&self, document: &Valid<ExecutableDocument>, request: &Request<'_>) -> Result<JsonMap, String> {
+        let Some(variables) = request.variables else { return Ok(JsonMap::new()) };
         let given = parser_json(variables).ok_or("the variables are no JSON object")?;
         let operation = document.operations.get(request.name).map_err(|error| error.message().to_string())?;
         coerce_variable_values(&self.supergraph.client, operation, &given)
-            .map(|_| ())
+            .map(Valid::into_inner)
             .map_err(|error| error.message().to_string())
     }
 }

@@ -181,6 +181,8 @@ impl Planner {
         let options = PlanOptions {
             labels: key.labels.iter().copied().collect(),
             denied: key.denied.iter().copied().collect(),
+            // Nothing is deferred here, so there is nothing that a request could leave undeferred, and the key has no need of it.
+            undeferred: Default::default(),
             limits: self.limits,
             pace: pace.clone(),
         };

@@ -92,18 +92,20 @@ impl World {
 
     fn text(&self, operation: &str) -> String {
         let operation = self.operation(operation, Operation::with_defer);
-        plan::print(&self.supergraph, &self.tables, &operation, &PlanOptions::default()).unwrap().text
+        plan::print_each(&self.supergraph, &self.tables, &operation, &PlanOptions::default()).unwrap().text
     }
 
     /// How many requests each part has, the primary one first.
     fn counts(&self, operation: &str) -> Vec<usize> {
-        let plan = plan::plan(
-            &self.supergraph,
-            &self.tables,
-            &self.operation(operation, Operation::with_defer),
-            &PlanOptions::default(),
-        );
-        let plan = plan.unwrap();
+        self.counts_without(operation, &[])
+    }
+
+    /// The same when these variables are false.
+    fn counts_without(&self, operation: &str, undeferred: &[&str]) -> Vec<usize> {
+        let undeferred = undeferred.iter().map(|variable| (*variable).into()).collect();
+        let options = PlanOptions { undeferred, ..PlanOptions::default() };
+        let operation = self.operation(operation, Operation::with_defer);
+        let plan = plan::plan(&self.supergraph, &self.tables, &operation, &options).unwrap();
         let of = |part| plan.fetches.iter().filter(|(_, fetch)| fetch.part == part).count();
         std::iter::once(None).chain((0..plan.parts.len()).map(|part| Some(PartId::new(part)))).map(of).collect()
     }
@@ -246,12 +248,37 @@ fn conditions_decide_what_is_deferred() {
     let world = World::abc();
     assert_eq!(world.counts("{ t { a ... @defer(if: false) { b } } }"), [2]);
     assert_eq!(world.counts("{ t { a ... @defer(if: true) { b } } }"), [1, 1]);
-    let text = world.text("query($later: Boolean!) { t { a ... @defer(if: $later, label: \"x\") { b } } }");
-    assert!(text.contains("Deferred(path: \"t\", depends: [0], label: \"x\", if: $later)"), "{text}");
     let both = "query($yes: Boolean!) { t { a ... @defer { b @include(if: $yes) name @skip(if: $yes) } } }";
     assert_eq!(world.check(both), nothing());
     let text = world.text(both);
     assert!(text.contains("Include(if: $yes)") && !text.contains('@'), "{text}");
+}
+
+#[test]
+fn a_variable_decides_between_two_plans() {
+    let world = World::abc();
+    let text = "query($later: Boolean!) { t { a ... @defer(if: $later, label: \"x\") { name b } } }";
+    assert_eq!(world.counts_without(text, &[]), [1, 2]);
+    // What is not deferred is planned as if there were no `@defer`.
+    assert_eq!(world.counts_without(text, &["later"]), [2]);
+    let both = world.text(text);
+    let (with, without) = both.split_once("Skip(if: $later) {").unwrap();
+    assert!(with.contains("Include(if: $later) {"), "{both}");
+    assert!(with.contains("Deferred(path: \"t\", depends: [0], label: \"x\", if: $later)"), "{both}");
+    assert!(!without.contains("Defer") && without.matches("Fetch(").count() == 2, "{both}");
+    // A fragment in one that is not deferred, and a field that two fragments defer.
+    let nested = "query($a: Boolean!, $b: Boolean!) { t { a ... @defer(if: $a) { name ... @defer(if: $b) { b } } } }";
+    for (undeferred, counts) in [(&[][..], &[1, 1, 1][..]), (&["a"], &[1, 1]), (&["b"], &[1, 2]), (&["a", "b"], &[2])] {
+        assert_eq!(world.counts_without(nested, undeferred), counts, "without {undeferred:?}");
+    }
+    let twice = "query($a: Boolean!, $b: Boolean!) { t { a ... @defer(if: $a) { b } ... @defer(if: $b) { b } } }";
+    for (undeferred, counts) in [(&[][..], &[1, 1][..]), (&["a"], &[2]), (&["b"], &[2])] {
+        assert_eq!(world.counts_without(twice, undeferred), counts, "without {undeferred:?}");
+    }
+    let text = world.text(nested);
+    assert_eq!((text.matches("Include(").count(), text.matches("Skip(").count()), (3, 3), "{text}");
+    // One that makes no difference makes no condition.
+    assert!(!world.text("query($a: Boolean!) { t { a ... @defer(if: $a) { a } } }").contains("$a"));
 }
 
 #[test]

@@ -65,6 +65,9 @@ pub struct PlanOptions {
     pub labels: FxHashSet<LabelId>,
     /// Requirements that whoever asks does not meet.
     pub denied: FxHashSet<RequirementId>,
+    /// Those of [`Operation::defer_variables`] that are false: their fragments are not deferred. What keeps plans keeps one for each
+    /// such set, since a plan without a part is another one.
+    pub undeferred: FxHashSet<Box<str>>,
     /// What the run may use. It shapes a plan only where it is hit.
     pub limits: Limits,
     /// Told while the run goes on.
@@ -141,6 +144,20 @@ pub fn print(
     })
 }
 
+/// Plans an operation for whatever its `@defer(if: $variable)` come to and prints the plans, those that differ under conditions.
+///
+/// # Errors
+/// As [`plan`].
+pub fn print_each(
+    supergraph: &Supergraph,
+    tables: &Tables,
+    operation: &Operation,
+    options: &PlanOptions,
+) -> Result<Printed, PlanError> {
+    let mut plan = |undeferred| print(supergraph, tables, operation, &PlanOptions { undeferred, ..options.clone() });
+    defer::print_each(&operation.defer_variables(), &options.undeferred, &mut plan)
+}
+
 /// The stages whose artefacts can be printed, besides the plan itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanStage {
@@ -176,11 +193,12 @@ fn run<T>(
 ) -> Result<T, PlanError> {
     let root = supergraph.root(operation.kind).ok_or(PlanError::NoRoot)?;
     let mut selections = Selections::new((supergraph, tables), operation.lists.clone(), options);
-    let options = Options { supergraph, tables, labels: &options.labels };
+    let (undeferred, options) = (&options.undeferred, Options { supergraph, tables, labels: &options.labels });
     let set = selections.collect_root(root, operation.root)?;
     ambiguity::mark(&mut selections, options);
-    let parts = Parts::find(&mut selections, operation, set);
     let contexts = Rc::new(Contexts::find(&mut selections, &options, operation)?);
+    let is_deferrable = contexts.is_empty() && operation.kind != OperationKind::Subscription;
+    let parts = Parts::find(&mut selections, (operation, undeferred), set, is_deferrable);
     let mut chooser = Chooser::new(options, &mut selections, contexts.clone());
     let mut drafter = Drafter::new(&mut chooser, set, parts);
     if operation.kind == OperationKind::Mutation {
@@ -248,7 +266,7 @@ pub struct Part {
     pub above: Option<PartId>,
     /// Whose objects have the deferred fields.
     pub layout: LayoutId,
-    /// The fragments that defer it. It is not deferred when one of them is not.
+    /// The fragments that defer it, each by itself or by a variable that is true.
     pub fragments: Vec<DeferUse>,
 }
 

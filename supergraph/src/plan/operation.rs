@@ -133,6 +133,15 @@ impl Operation {
         Self::lower(supergraph, document, name, true)
     }
 
+    /// The variables that decide what is deferred, each once.
+    #[must_use]
+    pub fn defer_variables(&self) -> Vec<&str> {
+        let mut variables: Vec<&str> = self.defers.iter().filter_map(|used| used.condition.as_deref()).collect();
+        variables.sort_unstable();
+        variables.dedup();
+        variables
+    }
+
     fn lower(
         supergraph: &Supergraph,
         document: &Valid<ExecutableDocument>,

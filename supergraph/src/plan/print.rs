@@ -55,9 +55,9 @@ fn print(node: &Value, depth: usize, text: &mut String) {
                 if let Some(node) = node.get(clause) {
                     let _ = writeln!(text, "{indent}{keyword}(if: ${}) {{", of("condition"));
                     print(node, depth + 1, text);
+                    let _ = writeln!(text, "{indent}}}");
                 }
             }
-            let _ = writeln!(text, "{indent}}}");
         }
         "Defer" => {
             let _ = writeln!(text, "{indent}Defer {{");

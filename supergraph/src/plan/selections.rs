@@ -334,11 +334,11 @@ impl<'a> Selections<'a> {
         Ok(id)
     }
 
-    /// Takes the tests of deferred fragments out of the guards of all fields so far.
-    pub fn take_deferred(&mut self) {
+    /// Takes the tests of deferred fragments out of the guards of all fields so far; those that are active defer the fields.
+    pub fn take_deferred(&mut self, is_active: impl Fn(&Test) -> bool) {
         let is_deferring = |test: &Test| test.variable.starts_with(MARK);
         for field in self.sets.iter_mut().flat_map(|set| &mut set.fields) {
-            field.deferred = self.guards.only(field.guard, is_deferring);
+            field.deferred = self.guards.only(field.guard, |test| is_deferring(test) && is_active(test));
             field.guard = self.guards.only(field.guard, |test| !is_deferring(test));
         }
     }

@@ -9,6 +9,8 @@ use crate::plan::operation::DeferUse;
 use crate::plan::rows;
 use crate::plan::selections::SetId;
 use crate::plan::shape::PathElement;
+use crate::plan::{PlanError, Printed, print};
+use rustc_hash::FxHashSet;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -63,6 +65,35 @@ pub(in crate::plan) fn node(ready: &Ready<'_, '_>, mut placed: Vec<Placed>) -> O
         }
     }
     None
+}
+
+/// Variables for which both values are planned; whatever else decides is printed with the parts.
+const MOST_VARIABLES: usize = 4;
+
+/// The plans for all values of these variables: where the two of a variable differ they are the clauses of a condition.
+/// `plan` plans for the variables that are false.
+pub(in crate::plan) fn print_each(
+    variables: &[&str],
+    undeferred: &FxHashSet<Box<str>>,
+    plan: &mut impl FnMut(FxHashSet<Box<str>>) -> Result<Printed, PlanError>,
+) -> Result<Printed, PlanError> {
+    let Some((first, rest)) = variables.get(..variables.len().min(MOST_VARIABLES)).and_then(<[_]>::split_first) else {
+        return plan(undeferred.clone());
+    };
+    let with = print_each(rest, undeferred, plan)?;
+    let mut without = undeferred.clone();
+    without.insert((*first).into());
+    let without = print_each(rest, &without, plan)?;
+    if with.json == without.json {
+        return Ok(with);
+    }
+    let mut node = json!({ "kind": "Condition", "condition": first });
+    for (clause, printed) in [("ifClause", &with), ("elseClause", &without)] {
+        add(&mut node, clause, printed.json.get("node").cloned());
+    }
+    let mut json = with.json;
+    add(&mut json, "node", Some(node));
+    Ok(Printed { text: print::text(&json), json })
 }
 
 /// A deferred part: what it waits for, where it stands, and how it is had.

@@ -7,20 +7,22 @@
 //! ```text
 //! { t { a ... @defer { b c } } }   =>   {a}: s0 { t { a id } }     {b c}: s0 { _entities { b } }, s1 { _entities { c } }
 //! ```
+//! Whether a variable defers a fragment is known when a request is there, so a plan is for those variables that do (`PlanOptions`): what is
+//! not deferred is then planned as if there were no `@defer`.
 //! Cost: each part visits the selection sets on its way, and there are at most [`MAX_PARTS`]; fragments beyond that are not deferred.
 //! Spec: <https://github.com/graphql/defer-stream-wg/discussions/69>
 
 mod json;
 mod split;
 
-pub(super) use json::{Placed, node};
+pub(super) use json::{Placed, node, print_each};
 
 use super::condition::{ALWAYS, Guard};
 use super::fetches::Drafter;
 use super::operation::Operation;
 use super::selections::{Selections, SetId};
-use super::{OperationKind, PlanError};
-use rustc_hash::FxHashMap;
+use super::{OperationKind, PlanError, Test};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 
 /// Most parts of one operation.
@@ -53,12 +55,17 @@ pub(super) struct Part {
 
 impl Parts {
     /// The parts of a client's selection sets, if there are any besides the primary one.
-    pub fn find(selections: &mut Selections<'_>, operation: &Operation, root: SetId) -> Self {
-        let is_deferrable = operation.kind != OperationKind::Subscription && selections.supergraph.contexts.is_empty();
+    pub fn find(
+        selections: &mut Selections<'_>,
+        (operation, undeferred): (&Operation, &FxHashSet<Box<str>>),
+        root: SetId,
+        is_deferrable: bool,
+    ) -> Self {
         if operation.defers.is_empty() {
             return Self::default();
         }
-        selections.take_deferred();
+        let condition = |test: &Test| number(test).and_then(|number| operation.defers.get(number)?.condition.as_ref());
+        selections.take_deferred(|test| condition(test).is_none_or(|variable| !undeferred.contains(variable)));
         if !is_deferrable || (operation.kind == OperationKind::Mutation && has_choice(selections, root)) {
             return Self::default();
         }
@@ -200,12 +207,16 @@ fn empty(drafter: &mut Drafter<'_, '_, '_>, set: SetId) -> SetId {
 
 /// Fragments that defer a part: their numbers, of each alternative the innermost.
 pub(super) fn uses(selections: &Selections<'_>, guard: Guard) -> Vec<usize> {
-    let number = |variable: &str| variable.strip_prefix(MARK).and_then(|number| number.parse::<usize>().ok());
-    let innermost = |tests: &Vec<super::Test>| tests.iter().filter_map(|test| number(&test.variable)).max();
+    let innermost = |tests: &Vec<Test>| tests.iter().filter_map(number).max();
     let mut uses: Vec<usize> = selections.guards.get(guard).any.iter().filter_map(innermost).collect();
     uses.sort_unstable();
     uses.dedup();
     uses
+}
+
+/// The number of the fragment that a test stands for.
+fn number(test: &Test) -> Option<usize> {
+    test.variable.strip_prefix(MARK)?.parse().ok()
 }
 
 /// What the variables begin with that stand for deferred fragments. No variable of an operation does.
