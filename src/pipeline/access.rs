@@ -46,7 +46,8 @@ impl Access {
     /// Whether this one may use the route: the network first, then the scopes.
     ///
     /// # Errors
-    /// `Forbidden`; for a lacking scope with a challenge that names what is needed (RFC 6750, section 3.1).
+    /// `Forbidden`, or `Unauthenticated` where scopes are needed of somebody who has not said who they are; for a lacking scope with
+    /// a challenge that names what is needed (RFC 6750, section 3.1).
     pub fn authorize(&self, exchange: &Exchange) -> Result<(), Error> {
         let is_within = |networks: &[Network]| networks.iter().any(|network| network.contains(exchange.client_ip));
         if is_within(&self.deny) || !(self.allow.is_empty() || is_within(&self.allow)) {
@@ -56,9 +57,15 @@ impl Access {
         if self.require_scopes.iter().all(|scope| granted.iter().any(|own| **own == *scope)) {
             return Ok(());
         }
-        let error = Error::new(ErrorKind::Forbidden, "The token does not grant the scopes that are needed here.");
+        let (error, reason) = match exchange.identity {
+            Some(_) => {
+                let detail = "The token does not grant the scopes that are needed here.";
+                (Error::new(ErrorKind::Forbidden, detail), r#"error="insufficient_scope", "#)
+            }
+            None => (Error::new(ErrorKind::Unauthenticated, "Missing credentials: scopes are needed here."), ""),
+        };
         let needed = self.require_scopes.join(" ");
-        Err(match HeaderValue::try_from(format!(r#"Bearer realm="supergate", error="insufficient_scope", scope="{needed}""#)) {
+        Err(match HeaderValue::try_from(format!(r#"Bearer realm="supergate", {reason}scope="{needed}""#)) {
             Ok(challenge) => error.with_header(WWW_AUTHENTICATE, challenge),
             Err(_) => error,
         })
@@ -75,11 +82,15 @@ mod tests {
     use super::*;
     use crate::exchange::{Identity, Peer};
 
-    fn check(config: serde_json::Value, address: &str, scopes: &[&str]) -> Result<(), Error> {
-        let access = Access::new(&serde_json::from_value(config).unwrap()).unwrap();
+    fn exchange(address: &str) -> Exchange {
         let (head, ()) = http::Request::get("/").body(()).unwrap().into_parts();
         let peer = Peer { address: format!("{address}:1").parse().unwrap(), is_tls: false };
-        let mut exchange = Exchange::new(peer, head, Duration::from_secs(1));
+        Exchange::new(peer, head, Duration::from_secs(1))
+    }
+
+    fn check(config: serde_json::Value, address: &str, scopes: &[&str]) -> Result<(), Error> {
+        let access = Access::new(&serde_json::from_value(config).unwrap()).unwrap();
+        let mut exchange = exchange(address);
         let scopes = scopes.iter().map(|scope| (*scope).into()).collect();
         exchange.identity = Some(Arc::new(Identity { scopes, ..Identity::default() }));
         access.authorize(&exchange)
@@ -94,6 +105,10 @@ mod tests {
             assert_eq!(error.kind, ErrorKind::Forbidden);
             assert!(error.headers[0].1.to_str().unwrap().contains(r#"error="insufficient_scope", scope="read write""#));
         }
+        let nobody =
+            Access::new(&serde_json::from_value(config).unwrap()).unwrap().authorize(&exchange("192.0.2.1")).unwrap_err();
+        assert_eq!(nobody.kind, ErrorKind::Unauthenticated);
+        assert_eq!(nobody.headers[0].1, r#"Bearer realm="supergate", scope="read write""#);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{jwt_config, on_both, token};
+use crate::support::{header, jwt_config, jwt_config_with, on_both, token};
 
 #[tokio::test]
 async fn every_required_scope_is_needed() {
@@ -18,6 +18,20 @@ async fn every_required_scope_is_needed() {
             assert_eq!(response.status(), status, "{claims}");
         }
         assert_eq!(side.send().await.status(), 401, "who is not known is asked before what they may");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn where_scopes_are_needed_nobody_is_asked_who_they_are() {
+    let config = format!("{}authorization: {{ require_scopes: [read] }}\n", jwt_config_with("require: false"));
+    on_both(&config, async |side| {
+        let response = side.send().await;
+        assert_eq!(
+            (response.status().as_u16(), header(&response, "www-authenticate")),
+            (401, r#"Bearer realm="supergate", scope="read""#)
+        );
+        assert_eq!(side.request().bearer_auth(token(json!({ "scope": "read" }))).send().await.unwrap().status(), 200);
     })
     .await;
 }

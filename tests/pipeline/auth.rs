@@ -53,6 +53,22 @@ async fn a_route_may_do_without() {
         assert_eq!(side.send().await.status(), 200);
         // A token that is sent is checked all the same.
         is_challenge(&side.request().bearer_auth(forged(json!({}))).send().await.unwrap());
+        // What is not of our scheme is not for us; the upstream of a REST route gets it.
+        assert_eq!(side.request().basic_auth("ann", Some("secret")).send().await.unwrap().status(), 200);
+    })
+    .await;
+}
+
+/// RFC 6750, section 3.1: a client that did not know, or tried another scheme, is told which one and nothing of an error.
+#[tokio::test]
+async fn another_scheme_is_answered_with_ours_and_a_later_source_still_counts() {
+    let config = jwt_config_with("").replace("jwt: {", "jwt: { sources: [{ header: Authorization }, { cookie: token }],");
+    on_both(&config, async |side| {
+        let refused = side.request().basic_auth("ann", Some("secret")).send().await.unwrap();
+        assert_eq!((refused.status().as_u16(), header(&refused, "www-authenticate")), (401, r#"Bearer realm="supergate""#));
+        let cookie = format!("token={}", token(json!({})));
+        let response = side.request().basic_auth("ann", Some("secret")).header("cookie", cookie).send().await.unwrap();
+        assert_eq!(response.status(), 200);
     })
     .await;
 }

@@ -36,8 +36,10 @@ impl Source {
 
     /// The token here, if there is one. A token in the query is taken out of it, so that no upstream and no log sees it.
     ///
+    /// Credentials of another scheme are no token (RFC 6750, section 3.1).
+    ///
     /// # Errors
-    /// The header is there, but with another scheme or more than once.
+    /// The header is there more than once, or without a token behind its scheme.
     pub fn take(&self, exchange: &mut Exchange) -> Result<Option<String>, Refusal> {
         match self {
             Self::Header(name, scheme) => in_header(exchange, name, scheme),
@@ -57,9 +59,11 @@ fn in_header(exchange: &Exchange, name: &HeaderName, scheme: &str) -> Result<Opt
     if scheme.is_empty() {
         return Ok(Some(text.to_owned()));
     }
-    match text.split_once(' ') {
-        Some((given, token)) if given.eq_ignore_ascii_case(scheme) => Ok(Some(token.trim().to_owned())),
-        _ => Err(Refusal::Invalid("The credentials are not of the expected scheme")),
+    let (given, token) = text.split_once(' ').unwrap_or((text, ""));
+    match token.trim() {
+        _ if !given.eq_ignore_ascii_case(scheme) => Ok(None),
+        "" => Err(Refusal::Invalid("The credentials are malformed")),
+        token => Ok(Some(token.to_owned())),
     }
 }
 
@@ -110,8 +114,9 @@ mod tests {
         for (value, expected) in [("Bearer abc", Some("abc")), ("bEARER  abc ", Some("abc")), ("Basic abc", None), ("abc", None)]
         {
             let found = source.take(&mut exchange("/", &[("authorization", value)]));
-            assert_eq!(found.ok().flatten().as_deref(), expected, "{value}");
+            assert_eq!(found.unwrap().as_deref(), expected, "{value}");
         }
+        assert!(source.take(&mut exchange("/", &[("authorization", "Bearer ")])).is_err());
         assert_eq!(source.take(&mut exchange("/", &[])), Ok(None));
         let twice = [("authorization", "Bearer a"), ("authorization", "Bearer b")];
         assert!(source.take(&mut exchange("/", &twice)).is_err());
