@@ -103,7 +103,12 @@ fn verifier(config: Option<&ClientCertificatesConfig>) -> Result<Arc<dyn ClientC
     let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(default_provider()));
     if let Some(path) = crl {
         let lists = CertificateRevocationListDer::pem_file_iter(path).and_then(|lists| lists.collect::<Result<Vec<_>, _>>());
-        builder = builder.with_crls(lists.map_err(|error| wrong(path, &error))?);
+        let lists = lists.map_err(|error| wrong(path, &error))?;
+        if lists.is_empty() {
+            // Nobody would be refused.
+            return Err(wrong(path, &"there is no list of revoked certificates in it"));
+        }
+        builder = builder.with_crls(lists);
     }
     let builder = if *require { builder } else { builder.allow_unauthenticated() };
     builder.build().map_err(|error| wrong(ca, &error))
@@ -119,22 +124,88 @@ fn certified(config: &CertificateConfig) -> Result<Arc<CertifiedKey>, String> {
     let CertificateConfig { cert, key } = config;
     let chain = CertificateDer::pem_file_iter(cert).and_then(|chain| chain.collect::<Result<Vec<_>, _>>());
     let chain = chain.map_err(|error| format!("{}: {error}", cert.display()))?;
+    if chain.is_empty() {
+        return Err(format!("{}: there is no certificate in it", cert.display()));
+    }
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("{}: {error}", key.display()))?;
     let certified = CertifiedKey::from_der(chain, secret, &default_provider());
     certified.map(Arc::new).map_err(|error| format!("{} with {}: {error}", cert.display(), key.display()))
 }
 
-/// All certificates; the first one is for those who ask for none of the names.
+/// All certificates. Of those that the client can verify the first with its name counts, one with just that name before one with a
+/// wildcard; and the first of all for those who ask for none of the names.
 #[derive(Debug)]
 struct Certificates(Vec<Arc<CertifiedKey>>);
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let name = hello.server_name().and_then(|name| ServerName::try_from(name).ok());
-        let is_for = |key: &&Arc<CertifiedKey>| {
-            let own = key.cert.first().and_then(|certificate| ParsedCertificate::try_from(certificate).ok());
-            own.zip(name.as_ref()).is_some_and(|(own, name)| verify_server_name(&own, name).is_ok())
+        /// A label that no certificate has: what is good for it as well is good by a wildcard.
+        const ANY: &str = "any-other-label";
+        let name = |name: &str| ServerName::try_from(name.to_owned()).ok();
+        let asked = hello.server_name().and_then(name);
+        let sibling = hello.server_name().and_then(|asked| name(&format!("{ANY}.{}", asked.split_once('.')?.1)));
+        let verifiable = || self.0.iter().filter(|key| key.key.choose_scheme(hello.signature_schemes()).is_some());
+        let named = verifiable().filter(|key| is_for(key, asked.as_ref())).min_by_key(|key| is_for(key, sibling.as_ref()));
+        named.or_else(|| verifiable().next()).or(self.0.first()).cloned()
+    }
+}
+
+fn is_for(key: &CertifiedKey, name: Option<&ServerName<'_>>) -> bool {
+    let own = key.cert.first().and_then(|certificate| ParsedCertificate::try_from(certificate).ok());
+    own.zip(name).is_some_and(|(own, name)| verify_server_name(&own, name).is_ok())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+mod tests {
+    use tokio_rustls::rustls::{
+        ClientConfig, ClientConnection, SignatureScheme,
+        crypto::{CryptoProvider, WebPkiSupportedAlgorithms},
+        server::Acceptor,
+    };
+
+    use super::*;
+
+    /// Which of the files is shown to a client that asks for this name and verifies only these signatures.
+    fn shown(files: &[&str], name: &str, is_verified: fn(SignatureScheme) -> bool) -> String {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/tls");
+        let pair = |name: &&str| CertificateConfig {
+            cert: folder.join(format!("{name}.pem")),
+            key: folder.join(format!("{name}.key.pem")),
         };
-        self.0.iter().find(is_for).or(self.0.first()).cloned()
+        let all = files.iter().map(|file| certified(&pair(file)).unwrap()).collect::<Vec<_>>();
+        let mut provider: CryptoProvider = default_provider();
+        let WebPkiSupportedAlgorithms { all: algorithms, mapping } = provider.signature_verification_algorithms;
+        let mapping: Vec<_> = mapping.iter().copied().filter(|(scheme, _)| is_verified(*scheme)).collect();
+        provider.signature_verification_algorithms = WebPkiSupportedAlgorithms { all: algorithms, mapping: mapping.leak() };
+        let client = ClientConfig::builder_with_provider(Arc::new(provider)).with_safe_default_protocol_versions().unwrap();
+        let client = client.with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+        let mut client = ClientConnection::new(Arc::new(client), name.to_owned().try_into().unwrap()).unwrap();
+        let mut bytes = Vec::new();
+        client.write_tls(&mut bytes).unwrap();
+        let mut acceptor = Acceptor::default();
+        acceptor.read_tls(&mut bytes.as_slice()).unwrap();
+        let accepted = acceptor.accept().unwrap().unwrap();
+        let chosen = Certificates(all.clone()).resolve(accepted.client_hello()).unwrap();
+        files[all.iter().position(|key| key.cert == chosen.cert).unwrap()].to_owned()
+    }
+
+    #[test]
+    fn the_certificate_is_the_clients_by_name_and_by_what_it_can_verify() {
+        let any = |_| true;
+        let rsa = |scheme: SignatureScheme| format!("{scheme:?}").starts_with("RSA");
+        let files = ["localhost", "wildcard", "exact", "exact-rsa"];
+        for (name, is_verified, wanted) in [
+            ("localhost", any as fn(_) -> _, "localhost"),
+            ("api.example.com", any, "exact"),
+            ("other.example.com", any, "wildcard"),
+            ("a.b.example.com", any, "localhost"),
+            ("example.com", any, "localhost"),
+            ("API.Example.com", any, "exact"),
+            ("api.example.com", rsa, "exact-rsa"),
+            ("localhost", rsa, "exact-rsa"),
+        ] {
+            assert_eq!(shown(&files, name, is_verified), wanted, "{name}");
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! TLS in front: certificates that change, sessions, certificates of clients, and the way from HTTP to HTTPS.
 
 use std::{
-    net::{SocketAddr, TcpListener},
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -22,7 +21,7 @@ use tokio_rustls::{
     },
 };
 
-use crate::support::{Router, Scripted, answer};
+use crate::support::{Router, Scripted, answer, free_ports};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tls");
 
@@ -82,9 +81,30 @@ async fn a_certificate_of_another_authority_is_refused() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_revoked_stays_out_even_when_the_list_breaks() {
+    let upstream = Scripted::start(|_| answer(200, "", "fine")).await;
+    let list = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("revoked-{}.crl.pem", std::process::id()));
+    std::fs::write(&list, file("clients.crl.pem")).unwrap();
+    let router =
+        router(&upstream, &format!("client_certificates: {{ ca: {FOLDER}/clients.pem, crl: {} }}", list.display())).await;
+    let url = format!("https://localhost:{}/", router.address().port());
+    let is_in = async |name: &str| client(&router, Some(name)).get(&url).send().await.is_ok();
+    assert_eq!((is_in("kept").await, is_in("revoked").await, is_in("other").await), (true, false, false));
+
+    std::fs::write(&list, "no list").unwrap();
+    let started = Instant::now();
+    while router.metric("config_reloads_total", &["outcome=\"error\""]).await < 1.0 {
+        assert!(started.elapsed() < Duration::from_secs(10), "the list is taken:\n{}", router.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!((is_in("kept").await, is_in("revoked").await), (true, false));
+    std::fs::remove_file(&list).unwrap();
+}
+
+#[tokio::test]
 async fn plain_requests_are_sent_to_https() {
     let upstream = Scripted::start(|_| answer(200, "", "fine")).await;
-    let from: SocketAddr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let [from] = free_ports();
     let router = router(&upstream, &format!("redirect_from: {from}")).await;
     let client = client(&router, None);
     let port = router.address().port();
