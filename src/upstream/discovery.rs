@@ -11,7 +11,7 @@ use std::{
 use hickory_resolver::{
     TokioResolver,
     config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig},
-    net::runtime::TokioRuntimeProvider,
+    net::{NetError, runtime::TokioRuntimeProvider},
     proto::rr::{RData, rdata::SRV},
 };
 use schemars::JsonSchema;
@@ -136,7 +136,7 @@ impl Discovery {
         let (mut all, valid_until) = match config.record {
             DnsRecord::A => {
                 let usual = if config.tls { 443 } else { 80 };
-                self.addresses(&config.host, config.port.unwrap_or(usual), 1).await?
+                self.addresses(&config.host, config.port.unwrap_or(usual), 1).await.map_err(|error| error.to_string())?
             }
             DnsRecord::Srv => self.services().await?,
         };
@@ -152,8 +152,8 @@ impl Discovery {
         SHORTEST.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(LONGEST_PAUSE)
     }
 
-    async fn addresses(&self, host: &str, port: u16, weight: u32) -> Result<(Vec<Record>, Instant), String> {
-        let found = self.resolver.lookup_ip(host).await.map_err(|error| error.to_string())?;
+    async fn addresses(&self, host: &str, port: u16, weight: u32) -> Result<(Vec<Record>, Instant), NetError> {
+        let found = self.resolver.lookup_ip(host).await?;
         let name = host.trim_end_matches('.');
         let record = |ip| Record { address: SocketAddr::new(ip, port), host: format!("{name}:{port}"), weight };
         Ok((found.iter().map(record).collect(), found.valid_until()))
@@ -170,9 +170,15 @@ impl Discovery {
         let (mut all, mut valid_until) = (Vec::new(), found.valid_until());
         for service in services.into_iter().filter(|service| service.priority == first) {
             let weight = u32::from(service.weight).max(1);
-            let (records, until) = self.addresses(&service.target.to_utf8(), service.port, weight).await?;
-            all.extend(records);
-            valid_until = valid_until.min(until);
+            match self.addresses(&service.target.to_utf8(), service.port, weight).await {
+                Ok((records, until)) => {
+                    all.extend(records);
+                    valid_until = valid_until.min(until);
+                }
+                // A host that does not exist takes none of the others with it.
+                Err(error) if error.is_no_records_found() => {}
+                Err(error) => return Err(error.to_string()),
+            }
         }
         Ok((all, valid_until))
     }

@@ -18,7 +18,7 @@ struct Zone {
     is_broken: bool,
 }
 
-/// A name server for whatever name, with records that live for a second.
+/// A name server for whatever name but those that begin with `gone`, with records that live for a second.
 async fn name_server(zone: Arc<Mutex<Zone>>) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
@@ -37,6 +37,7 @@ fn reply(query: &[u8], zone: &Zone) -> Vec<u8> {
     let name_end = 12 + query[12..].iter().position(|byte| *byte == 0).unwrap() + 1;
     let kind = u16::from_be_bytes([query[name_end], query[name_end + 1]]);
     let records: Vec<Vec<u8>> = match kind {
+        _ if query[12..].starts_with(b"\x04gone") => vec![],
         1 => zone.addresses.iter().map(|address| address.octets().to_vec()).collect(),
         33 => zone.services.iter().map(|service| srv(*service)).collect(),
         _ => vec![],
@@ -141,6 +142,8 @@ async fn services_have_ports_weights_and_priorities() {
     assert_eq!(answers(&router, 6).await, [0, 4, 2, 0, 0]);
     zone.lock().unwrap().services.retain(|service| service.0 == 20);
     eventually(&router, &[0, 0, 0, 6, 0]).await;
+    zone.lock().unwrap().services = vec![(1, 1, port, "a.test"), (1, 9, port, "gone.test")];
+    eventually(&router, &[0, 6, 0, 0, 0]).await;
 }
 
 #[tokio::test]
