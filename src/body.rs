@@ -48,6 +48,10 @@ impl Idle {
     /// Ready when nothing has arrived for too long. To be asked while the body is waited for.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let limit = self.limit;
+        if self.timer.is_none() {
+            // What came before says nothing of what is waited for from now on.
+            self.is_moving = false;
+        }
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
         while timer.as_mut().poll(context).is_ready() {
             if !std::mem::take(&mut self.is_moving) {
@@ -256,5 +260,20 @@ impl http_body::Body for Body {
 impl fmt::Debug for Body {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Body").field("size", &http_body::Body::size_hint(self)).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_stops_has_so_long_from_when_it_is_waited_for() {
+        let limit = Duration::from_secs(1);
+        let mut idle = Idle::new(limit);
+        idle.moves();
+        let started = Instant::now();
+        std::future::poll_fn(|context| idle.poll(context)).await;
+        assert_eq!(started.elapsed().as_secs(), 1, "not twice as long");
     }
 }

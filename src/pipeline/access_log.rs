@@ -10,7 +10,7 @@ mod writer;
 
 use std::{io, path::PathBuf, sync::Arc, time::Instant};
 
-use http::{HeaderName, StatusCode, Version};
+use http::{HeaderName, StatusCode, Version, header};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +34,7 @@ pub struct AccessLogConfig {
     pub path: PathBuf,
     /// `json`, or `text` for people.
     pub format: Form,
-    /// Request headers that are logged beside the fixed fields.
+    /// Request headers that are logged beside the fixed fields; of credentials and cookies only that they were there.
     pub fields: Vec<String>,
 }
 
@@ -133,12 +133,22 @@ impl AccessLog {
             line.plain(key!("trace_id"), &span.trace_id());
         }
         for name in &self.headers {
-            if let Some(value) = exchange.headers.get(name) {
-                line.header(name, &String::from_utf8_lossy(value.as_bytes()));
+            match exchange.headers.get(name) {
+                Some(_) if is_secret(name) => line.header(name, HIDDEN),
+                Some(value) => line.header(name, &String::from_utf8_lossy(value.as_bytes())),
+                None => {}
             }
         }
         line.end()
     }
+}
+
+/// Stands for a value that is there, and that nobody should read in a log.
+const HIDDEN: &str = "(hidden)";
+
+/// Whether a header's value lets whoever reads it act for the client.
+fn is_secret(name: &HeaderName) -> bool {
+    *name == header::AUTHORIZATION || *name == header::PROXY_AUTHORIZATION || *name == header::COOKIE
 }
 
 fn protocol(version: Version) -> &'static str {
@@ -192,9 +202,14 @@ mod tests {
     fn a_line_is_ascii_json_without_the_query_whatever_the_client_sent() {
         let path = scratch("access.log");
         let user_agent = HeaderName::from_static("user-agent");
-        let config = AccessLogConfig { path: path.clone(), fields: vec!["User-Agent".into()], ..AccessLogConfig::default() };
+        let config = AccessLogConfig {
+            path: path.clone(),
+            fields: ["User-Agent", "Authorization", "Cookie"].map(Into::into).into(),
+            ..AccessLogConfig::default()
+        };
         let log = AccessLog::open(&config, Metrics::new()).unwrap();
         let mut exchange = exchange("/a%22b?token=secret");
+        exchange.headers.insert(header::AUTHORIZATION, http::HeaderValue::from_static("Bearer secret"));
         exchange.headers.insert(user_agent, http::HeaderValue::from_bytes(b"\"\\\x09\xff \xe2\x82\xac").unwrap());
         log.write(&exchange, None, Outcome { status: StatusCode::OK, error: None }, Instant::now());
         let lines = lines_after(log, &path, 1);
@@ -202,6 +217,7 @@ mod tests {
         assert!(!lines[0].contains("secret"));
         let line: Value = serde_json::from_str(&lines[0]).unwrap();
         assert_eq!(line["path"], "/a%22b");
+        assert_eq!((&line["authorization"], &line["cookie"]), (&HIDDEN.into(), &Value::Null));
         assert_eq!(line["user-agent"], "\"\\\t\u{fffd} \u{20ac}");
         assert_eq!((&line["status"], &line["route"], &line["method"]), (&200.into(), &"orders".into(), &"GET".into()));
         for field in ["timestamp", "duration", "upstream", "request_id", "client_ip"] {

@@ -161,6 +161,8 @@ async fn a_breaker_goes_round_and_lets_one_probe_through() {
     let settings = ", circuit_breaker: { error_threshold: 50%, volume_threshold: 4, sleep: 1s }";
     let router = router_before(&[&upstream], settings, "").await;
     let state = async || router.metric("api_circuit_breaker_state", &["service=\"one\""]).await;
+    let is_shown = router.metrics().await.iter().any(|line| line == "api_circuit_breaker_state{service=\"one\"} 0");
+    assert!(is_shown, "a breaker that never opens is closed, not absent");
     for _ in 0..4 {
         assert_eq!(status(&router, Method::GET).await, 500);
     }

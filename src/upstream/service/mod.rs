@@ -100,6 +100,7 @@ impl Service {
             metrics,
         });
         service.metrics.upstream_healthy(&service.name, service.endpoints.load().all.len());
+        service.metrics.circuit_breaker_state(&service.name, State::Closed as i64);
         if let Some(check) = &config.health_check {
             tokio::spawn(check_health(Arc::downgrade(&service), check.clone()));
         }
