@@ -55,6 +55,8 @@ pub struct Reload {
     read: String,
     /// The files that the configuration names as they were when they were taken.
     files: Vec<Stamp>,
+    /// The text of the configuration when it was last found good, unless other files are part of it.
+    text: Option<String>,
     renewal: Option<Renewal>,
 }
 
@@ -88,6 +90,7 @@ impl Reload {
             composed: Vec::new(),
             read: String::new(),
             files: stamps(&config),
+            text: None,
             renewal: None,
             config: Arc::new(config),
         };
@@ -136,15 +139,22 @@ impl Reload {
 
     /// Reads the configuration again and takes it when it is good.
     async fn reconfigure(&mut self) {
-        if self.given.file().is_none() {
+        let Some(file) = self.given.file() else { return };
+        let text = tokio::fs::read_to_string(file).await.ok().filter(|text| !text.contains("${file."));
+        // A large file is not decoded each time for nothing.
+        if text.is_some() && text == self.text && stamps(&self.config) == self.files {
             return;
         }
-        let config = match self.given.load() {
-            Ok(config) => config,
-            Err(refused) => return self.refuse_config(refused.lines()),
+        self.text = None;
+        let given = self.given.clone();
+        let config = match tokio::task::spawn_blocking(move || given.load()).await {
+            Ok(Ok(config)) => config,
+            Ok(Err(refused)) => return self.refuse_config(refused.lines()),
+            Err(error) => return self.refuse_config(vec![error.to_string()]),
         };
         let files = stamps(&config);
         if config == *self.config && files == self.files {
+            self.text = text;
             return self.update(|status| status.config = None);
         }
         let commit = match self.renewal.as_ref().map(|renewal| renewal(&config)).transpose() {
@@ -157,7 +167,7 @@ impl Reload {
         if let Some(commit) = commit {
             commit();
         }
-        self.files = files;
+        (self.files, self.text) = (files, text);
         for block in needing_restart(&self.config, &config) {
             tracing::warn!(block, "the change takes effect when the process starts again");
         }
