@@ -1,7 +1,7 @@
 //! Envoy as a process, with one listener and the clusters of a test.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
     sync::atomic::{AtomicUsize, Ordering},
@@ -9,6 +9,8 @@ use std::{
 };
 
 use tokio::process::{Child, Command};
+
+use crate::support::free_ports;
 
 /// What a test wants of Envoy, in its words.
 pub struct Config<'a> {
@@ -41,7 +43,7 @@ impl Envoy {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("envoy-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let [listen, admin] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+        let [listen, admin] = free_ports();
         std::fs::write(folder.join("envoy.yaml"), bootstrap(config, listen, admin)).unwrap();
         let log = std::fs::File::create(folder.join("log")).unwrap();
         let mut process = Command::new(program)

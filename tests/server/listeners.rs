@@ -13,13 +13,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{Router, Scripted, Step, answer, jwt_config, token};
-
-/// Ports that were free a moment ago, all different.
-fn free<const N: usize>() -> [SocketAddr; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap())
-}
+use crate::support::{Router, Scripted, Step, answer, free_ports, jwt_config, token};
 
 /// Status and body of a `GET`.
 async fn get(url: String) -> (u16, String) {
@@ -30,7 +24,7 @@ async fn get(url: String) -> (u16, String) {
 #[tokio::test]
 async fn public_and_private_have_routes_policies_and_numbers_of_their_own() {
     let public = Scripted::start(|_| answer(200, "", "public")).await;
-    let (private, [inside]) = (Scripted::start(|_| answer(200, "", "private")).await, free());
+    let (private, [inside]) = (Scripted::start(|_| answer(200, "", "private")).await, free_ports());
     let router = Router::start(&format!(
         "{}listeners:\n\
          - {{ name: inside, listen: \"{inside}\", authentication: {{ require: false }}, authorization: {{ allow_ips: [127.0.0.0/8] }},\n\
@@ -78,7 +72,7 @@ async fn public_and_private_have_routes_policies_and_numbers_of_their_own() {
 #[tokio::test]
 async fn the_graph_may_be_had_at_some_listeners_only() {
     let example = Example::start(Addresses::any_port()).await.unwrap();
-    let [graph] = free();
+    let [graph] = free_ports();
     let router = Router::start_with(
         &example,
         &format!("supergraph: {{ listeners: [graph] }}\nlisteners: [{{ name: graph, listen: \"{graph}\" }}]\n"),
@@ -97,7 +91,7 @@ async fn the_graph_may_be_had_at_some_listeners_only() {
 #[tokio::test]
 async fn the_graph_has_the_policies_of_its_listener() {
     let example = Example::start(Addresses::any_port()).await.unwrap();
-    let [inside] = free();
+    let [inside] = free_ports();
     let more =
         format!("{}listeners: [{{ name: inside, listen: \"{inside}\", authentication: {{ require: false }} }}]\n", jwt_config());
     let router = Router::start_with(&example, &more).await;
@@ -113,7 +107,7 @@ async fn the_graph_has_the_policies_of_its_listener() {
 async fn each_listener_has_its_tls_its_redirect_and_its_introductions() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tls");
     let upstream = Scripted::start(|_| answer(200, "", "fine")).await;
-    let [secure, from, behind] = free();
+    let [secure, from, behind] = free_ports();
     let router = Router::start(&format!(
         "trusted_proxies: [127.0.0.0/8]\nroutes: [{{ name: all, upstream: one }}]\n\
          upstreams: {{ one: {{ endpoints: [{{ url: \"{}\" }}] }} }}\n\
@@ -165,7 +159,7 @@ async fn listeners_come_move_and_go_and_nobody_is_cut_off() {
         steps
     })
     .await;
-    let [first, second, taken] = free();
+    let [first, second, taken] = free_ports();
     let url = slow.url();
     let config = |listeners: &str| {
         format!(

@@ -5,7 +5,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -241,8 +241,13 @@ fn example_config(example: &Example) -> String {
     config
 }
 
-/// Ports that were free a moment ago, all different.
-fn free_ports<const N: usize>() -> [SocketAddr; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap())
+/// Ports that nobody has, all different: below those that the system gives to connections, which could take one back before it is
+/// used, and each process of tests begins at a place of its own.
+pub fn free_ports<const N: usize>() -> [SocketAddr; N] {
+    const RANGE: std::ops::Range<u32> = 20_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(977);
+    let port = || RANGE.start + begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % (RANGE.end - RANGE.start);
+    let free = |port: u32| TcpListener::bind(("127.0.0.1", port as u16)).and_then(|listener| listener.local_addr()).ok();
+    [(); N].map(|()| std::iter::repeat_with(port).find_map(free).unwrap())
 }
