@@ -11,23 +11,29 @@ pub fn hex_pair(text: &[u8]) -> Option<u8> {
     u8::try_from(high << 4 | low).ok()
 }
 
-/// A query's name or value, decoded; what does not decode stays as it is.
+/// A segment of a path, decoded; what does not decode stays as it is.
 pub fn unescape(text: &str) -> Cow<'_, str> {
-    if !text.contains(['%', '+']) {
-        return Cow::Borrowed(text);
-    }
+    if text.contains('%') { Cow::Owned(decode(text, b'+')) } else { Cow::Borrowed(text) }
+}
+
+/// The same for a query's name or value, in which `+` is a space, as in forms.
+pub fn unescape_form(text: &str) -> Cow<'_, str> {
+    if text.contains(['%', '+']) { Cow::Owned(decode(text, b' ')) } else { Cow::Borrowed(text) }
+}
+
+fn decode(text: &str, plus: u8) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
         let (byte, after) = match (first, hex_pair(after)) {
             (b'%', Some(byte)) => (byte, after.get(2..).unwrap_or_default()),
-            (b'+', _) => (b' ', after),
+            (b'+', _) => (plus, after),
             _ => (first, after),
         };
         decoded.push(byte);
         rest = after;
     }
-    Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
+    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 #[cfg(test)]
@@ -39,7 +45,8 @@ mod tests {
         for (text, decoded) in
             [("plain", "plain"), ("a%20b+c", "a b c"), ("%2541", "%41"), ("%", "%"), ("%4", "%4"), ("%zz", "%zz")]
         {
-            assert_eq!(unescape(text), decoded);
+            assert_eq!(unescape_form(text), decoded);
+            assert_eq!(unescape(text), decoded.replace("b c", "b+c"));
         }
         assert!(matches!(unescape("plain"), Cow::Borrowed(_)));
     }

@@ -19,7 +19,7 @@ use crate::{
     graphql::Endpoint,
     pipeline::{
         Pipeline, Policy, Route, Routes, Target, access_log::AccessLog, concurrency::Concurrency, jwks::KeySets,
-        observe::Observer, rate_limit::Counters, route::MatchConfig, trusted_proxies::TrustedProxies,
+        observe::Observer, path, rate_limit::Counters, route::MatchConfig, trusted_proxies::TrustedProxies,
     },
     rest::{
         Changes, Proxy,
@@ -167,7 +167,7 @@ impl Builder<'_> {
             // Each way to match has its own path, from which the rewriting goes.
             for matches in std::iter::once(&route.matches).chain(&route.or) {
                 let served = self.rest(route, matches, listener).map_err(|error| format!("route `{}`: {error}", route.name))?;
-                routes.push((matches.clone(), served));
+                routes.push((MatchConfig { path: path::configured(&matches.path)?, ..matches.clone() }, served));
             }
         }
         let name = (!config.listeners.is_empty()).then(|| listener.name.into());

@@ -5,13 +5,16 @@
 mod headers;
 mod listeners;
 mod policies;
+mod routes;
 
-use std::collections::HashSet;
-
-use super::{Config, RouteConfig, SubgraphConfig, problem::hint};
+use super::{Config, SubgraphConfig, problem::hint};
 use crate::{
-    pipeline::route::MatchConfig,
-    upstream::{UpstreamConfig, discovery::EndpointConfig},
+    units::Span,
+    upstream::{
+        UpstreamConfig,
+        balance::{BalanceConfig, HashOn},
+        discovery::{DnsRecord, EndpointConfig},
+    },
 };
 
 /// What is wrong: the path of a key, and a message.
@@ -29,14 +32,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
         upstream_of(name, upstream, &mut findings);
     }
     names(config, &mut findings);
-    let mut seen = HashSet::new();
-    for (index, route) in config.routes.iter().enumerate() {
-        let path = format!("routes[{index}]");
-        if !seen.insert(route.name.as_str()) {
-            findings.add(&path, "name", format!("another route is called `{}` already", route.name));
-        }
-        route_of(config, route, &path, &mut findings);
-    }
+    routes::check(config, &mut findings);
     policies::check(config, &mut findings);
     headers::check(config, &mut findings);
     findings.0
@@ -77,6 +73,9 @@ fn paths(config: &Config, findings: &mut Findings) {
             findings.add("", key, "a path starts with `/`");
         }
     }
+    for (index, name) in config.telemetry.access_log.fields.iter().enumerate() {
+        headers::name(name, "telemetry.access_log", &format!("fields[{index}]"), findings);
+    }
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.telemetry.logging.level) {
         findings.add("telemetry.logging", "level", format!("neither a level nor a filter: {error}"));
     }
@@ -85,7 +84,7 @@ fn paths(config: &Config, findings: &mut Findings) {
 fn subgraph_of(config: &Config, name: &str, subgraph: &SubgraphConfig, findings: &mut Findings) {
     let path = format!("subgraphs.{name}");
     match (&subgraph.url, &subgraph.upstream) {
-        (Some(url), None) => http_url(findings, &path, "url", url),
+        (Some(url), None) => upstream_url(findings, &path, url),
         (None, Some(upstream)) => findings.reference(&path, "upstream", upstream, config.upstreams.keys()),
         (Some(_), Some(_)) => findings.add(&path, "upstream", "a subgraph has `url` or `upstream`, not both"),
         (None, None) if config.supergraph.schema.is_some() => {}
@@ -123,10 +122,56 @@ fn upstream_of(name: &str, upstream: &UpstreamConfig, findings: &mut Findings) {
         findings.add(&path, "dns.host", "a name to ask for is needed");
     }
     for (index, EndpointConfig { url, .. }) in upstream.endpoints.iter().enumerate() {
-        http_url(findings, &format!("{path}.endpoints[{index}]"), "url", url);
+        let path = format!("{path}.endpoints[{index}]");
+        upstream_url(findings, &path, url);
+        if url.contains(['?', '#']) {
+            findings.add(&path, "url", "an endpoint has no query: each request has its own");
+        }
+    }
+    if upstream.dns.as_ref().is_some_and(|dns| dns.record == DnsRecord::Srv && dns.port.is_some()) {
+        findings.add(&path, "dns.port", "SRV records have ports of their own");
+    }
+    numbers_of(upstream, &path, findings);
+    if let BalanceConfig::Hash(hash) = &upstream.balance
+        && let Err(error) = HashOn::new(&hash.on)
+    {
+        findings.add(&path, "balance.hash.on", error);
     }
     if !upstream.endpoints.is_empty() && upstream.endpoints.iter().all(|endpoint| endpoint.weight == 0) {
         findings.add(&path, "endpoints", "at least one endpoint needs a weight above 0");
+    }
+}
+
+/// Times and thresholds with which nothing would ever work.
+fn numbers_of(upstream: &UpstreamConfig, path: &str, findings: &mut Findings) {
+    let check = upstream.health_check.as_ref();
+    let times = [
+        ("connect_timeout", Some(upstream.connect_timeout)),
+        ("retry.per_try_timeout", upstream.retry.per_try_timeout),
+        ("health_check.interval", check.map(|check| check.interval)),
+        ("health_check.timeout", check.map(|check| check.timeout)),
+        ("outlier_detection.interval", upstream.outlier_detection.as_ref().map(|outliers| outliers.interval)),
+    ];
+    for (key, _) in times.into_iter().filter(|(_, time)| *time == Some(Span::seconds(0))) {
+        findings.add(path, key, "nothing can be done in no time");
+    }
+    let Some(check) = check else { return };
+    for (key, threshold) in [("unhealthy_threshold", check.unhealthy_threshold), ("healthy_threshold", check.healthy_threshold)] {
+        if threshold == 0 {
+            findings.add(path, &format!("health_check.{key}"), "at least 1");
+        }
+    }
+    if !check.path.starts_with('/') {
+        findings.add(path, "health_check.path", "a path starts with `/`");
+    }
+}
+
+/// An address that requests are sent to: what a client would make a header of is none of it.
+fn upstream_url(findings: &mut Findings, path: &str, url: &str) {
+    http_url(findings, path, "url", url);
+    if url.parse::<http::Uri>().is_ok_and(|uri| uri.authority().is_some_and(|authority| authority.as_str().contains('@'))) {
+        // The address holds a secret, so it is not repeated.
+        findings.add(path, "url", "credentials are sent by a header rule: `insert: { name: Authorization, value: … }`");
     }
 }
 
@@ -155,93 +200,5 @@ fn names(config: &Config, findings: &mut Findings) {
     }
     for name in config.headers.routes.keys() {
         findings.reference("headers.routes", name, name, config.routes.iter().map(|route| &route.name));
-    }
-}
-
-fn route_of(config: &Config, route: &RouteConfig, path: &str, findings: &mut Findings) {
-    aggregate_of(config, route, path, findings);
-    match (&route.upstream, route.split.as_slice()) {
-        (None, []) if route.aggregate.is_some() => {}
-        (Some(upstream), []) => findings.reference(path, "upstream", upstream, config.upstreams.keys()),
-        (None, []) => findings.add(path, "", "a route needs `upstream`, `split` or `aggregate`"),
-        (Some(_), _) => findings.add(path, "split", "a route has `upstream` or `split`, not both"),
-        (None, shares) => {
-            for (index, share) in shares.iter().enumerate() {
-                findings.reference(&format!("{path}.split[{index}]"), "upstream", &share.upstream, config.upstreams.keys());
-            }
-            if shares.iter().all(|share| share.weight == 0) {
-                findings.add(path, "split", "at least one share needs a weight above 0");
-            }
-        }
-    }
-    let others =
-        [("canary", route.canary.as_ref().map(|it| &it.upstream)), ("mirror", route.mirror.as_ref().map(|it| &it.upstream))];
-    for (block, upstream) in others {
-        if let Some(upstream) = upstream {
-            findings.reference(&format!("{path}.{block}"), "upstream", upstream, config.upstreams.keys());
-        }
-    }
-    if route.sticky.is_some() && route.split.is_empty() && route.canary.is_none() {
-        findings.add(path, "sticky", "only with `split` or `canary`: there is one upstream");
-    }
-    if let Some(canary) = route.canary.as_ref().filter(|canary| canary.target < canary.start || canary.steps == 0) {
-        let key = if canary.steps == 0 { "canary.steps" } else { "canary.target" };
-        findings.add(path, key, "a canary grows, in one step at least");
-    }
-    match_of(&route.matches, &format!("{path}.match"), findings);
-    for (index, matches) in route.or.iter().enumerate() {
-        match_of(matches, &format!("{path}.or[{index}]"), findings);
-    }
-    if route.retry_other && route.split.len() + usize::from(route.canary.is_some()) < 2 {
-        findings.add(path, "retry_other", "only with `split` or `canary`: there is one upstream");
-    }
-    if let Some(method) = route.rewrite.as_ref().and_then(|rewrite| rewrite.method.as_ref()) {
-        method_of(method, path, "rewrite.method", findings);
-    }
-    let changes =
-        [route.strip_prefix.is_some(), route.strip_path, route.rewrite.as_ref().is_some_and(|rewrite| rewrite.path.is_some())];
-    if changes.iter().filter(|is_given| **is_given).count() > 1 {
-        findings.add(path, "", "a route has one of `strip_prefix`, `strip_path` and `rewrite.path`");
-    }
-    if route.headers.is_some() && config.headers.routes.contains_key(&route.name) {
-        findings.add(path, "headers", format!("`headers.routes.{}` has the rules of this route already", route.name));
-    }
-}
-
-fn match_of(matches: &MatchConfig, path: &str, findings: &mut Findings) {
-    // `=` stands before an exact path, `~` before a regular expression.
-    if !matches.path.starts_with(['/', '=', '~']) {
-        findings.add(path, "path", "a path starts with `/`");
-    }
-    for (index, method) in matches.methods.iter().enumerate() {
-        method_of(method, path, &format!("methods[{index}]"), findings);
-    }
-    for name in matches.headers.keys() {
-        headers::name(name, &format!("{path}.headers"), name, findings);
-    }
-}
-
-fn method_of(method: &str, path: &str, key: &str, findings: &mut Findings) {
-    if http::Method::from_bytes(method.as_bytes()).is_err() || method.chars().any(|c| c.is_ascii_lowercase()) {
-        findings.add(path, key, format!("`{method}` is not a method: they are written in capitals"));
-    }
-}
-
-fn aggregate_of(config: &Config, route: &RouteConfig, path: &str, findings: &mut Findings) {
-    let Some(aggregate) = &route.aggregate else { return };
-    for (index, part) in aggregate.parts.iter().enumerate() {
-        findings.reference(&format!("{path}.aggregate.parts[{index}]"), "upstream", &part.upstream, config.upstreams.keys());
-    }
-    let proxies = [route.upstream.is_some(), !route.split.is_empty(), route.canary.is_some(), route.mirror.is_some()];
-    if proxies.contains(&true) {
-        findings.add(path, "aggregate", "a route has `aggregate`, or `upstream` or `split` with what belongs to them");
-    }
-    let changes = [
-        (route.request_body.is_some(), "request_body"),
-        (route.response_body.is_some(), "response_body"),
-        (route.rewrite.as_ref().is_some_and(|rewrite| rewrite.method.is_some()), "rewrite.method"),
-    ];
-    for (_, key) in changes.into_iter().filter(|(is_given, _)| *is_given) {
-        findings.add(path, key, "not with `aggregate`, whose parts have methods, paths and shapes of their own");
     }
 }

@@ -115,6 +115,30 @@ fn every_mistake_in_policies_is_told() {
         ("authentication: {jwt: {jwks: [{}]}}\n", "1:31: authentication.jwt.jwks[0]: a key set has one of `url` and `file`"),
         ("cors: {origins: ['*'], allow_credentials: true}\n", "1:18: cors.origins[0]: `*` cannot be combined"),
         ("cors: {origins: ['https://a/']}\n", "1:18: cors.origins[0]: `https://a/` is not an origin"),
+        (
+            "ratelimit: {rules: [{name: a, key: [], rate: 1/s}]}\n",
+            "1:36: ratelimit.rules[0].key: at least one of client_ip, route, header:NAME and claim:NAME; `ratelimit.global` counts",
+        ),
+        (
+            "ratelimit: {rules: [{name: für, key: [route], rate: 1/s}]}\n",
+            "1:28: ratelimit.rules[0].name: clients are told it in `RateLimit`: printable ASCII is needed",
+        ),
+        (
+            "ratelimit: {global: {capacity: 1, interval: 1m}, rules: [{name: global, key: [route], rate: 1/s}]}\n",
+            "1:65: ratelimit.rules[0].name: another rule is called `global` already",
+        ),
+        (
+            "headers: {all: {request: [{insert: {name: Content-Length, value: '5'}}]}}\n",
+            "1:43: headers.all.request[0].insert.name: `content-length` belongs to the connection",
+        ),
+        (
+            "headers: {all: {request: [{propagate: {named: content-length}}]}}\n",
+            "1:47: headers.all.request[0].propagate.named: `content-length` belongs to the connection",
+        ),
+        (
+            "headers: {all: {response: [{rename: {from: X, to: Transfer-Encoding}}]}}\n",
+            "1:51: headers.all.response[0].rename.to: `transfer-encoding` belongs to the connection",
+        ),
     ]);
 }
 
@@ -152,17 +176,69 @@ fn every_mistake_in_subgraphs_and_routes_is_told() {
 }
 
 #[test]
+fn every_mistake_in_matches_and_what_becomes_of_them_is_told() {
+    let rows = [
+        ("match: {host: 'a.example:80'}", "host: `a.example:80` is no host: write a name without a port"),
+        ("match: {path: api}", "path: the path `api` does not begin with a slash"),
+        ("match: {path: /a/../b}", "path: the path `/a/../b` matches nothing: the path has a dot segment"),
+        ("match: {path: '/a;b'}", "path: the path `/a;b` matches nothing: parameters"),
+        ("match: {path: '/u/{id'}", "path: `{id` has no closing brace"),
+        ("match: {path: '~/u/('}", "path: `/u/(` is not a regular expression"),
+        ("match: {headers: {X-A: '~('}}", "headers.X-A: `(` is not a regular expression"),
+        ("match: {query: {a: '!~('}}", "query.a: `(` is not a regular expression"),
+        ("match: {accept: '*/*'}", "accept: `*/*` is not one media type"),
+        ("or: [{host: 'b:1'}]", "host: `b:1` is no host"),
+        ("rewrite: {path: '/v2?u={id}'}", "path: `/v2?u={id}` is no path"),
+        ("rewrite: {path: '/v2/{id}'}", "path: `/` names no `id`"),
+        ("strip_prefix: api", "strip_prefix: a path starts with `/`"),
+        ("deprecation: {since: 2026-01-01, link: 'a b'}", "link: `a b` is not a link"),
+    ];
+    for (own, wanted) in rows {
+        let text =
+            format!("upstreams: {{u: {{endpoints: [{{url: 'http://u'}}]}}}}\nroutes:\n- name: r\n  upstream: u\n  {own}\n");
+        let lines = refused(&text);
+        assert!(lines.len() == 1 && lines[0].starts_with("router.yaml:5:") && lines[0].contains(wanted), "{own}: {lines:#?}");
+    }
+    let text = "upstreams: {u: {endpoints: [{url: 'http://u'}]}}\nroutes:\n- name: r\n  split: [{upstream: u, weight: 1}]\n  sticky: {on: user}\n";
+    assert!(
+        refused(text)[0].starts_with("router.yaml:5:16: routes[0].sticky.on: `user` is nothing to hash"),
+        "{:?}",
+        refused(text)
+    );
+    for (own, wanted) in [
+        ("endpoints: [{url: 'http://ann:secret@u'}]", "endpoints[0].url: credentials are sent by a header rule"),
+        ("endpoints: [{url: 'http://u/a?b'}]", "endpoints[0].url: an endpoint has no query"),
+        ("endpoints: [{url: 'http://u'}], connect_timeout: 0s", "u.connect_timeout: nothing can be done in no time"),
+        ("endpoints: [{url: 'http://u'}], health_check: {interval: 0s}", "u.health_check.interval: nothing can be done in no"),
+        ("endpoints: [{url: 'http://u'}], health_check: {healthy_threshold: 0}", "u.health_check.healthy_threshold: at least 1"),
+        ("endpoints: [{url: 'http://u'}], health_check: {path: health}", "u.health_check.path: a path starts with `/`"),
+        ("dns: {host: u, type: SRV, port: 80}", "u.dns.port: SRV records have ports of their own"),
+        ("endpoints: [{url: 'http://u'}], balance: {hash: {on: 'header:'}}", "balance.hash.on: `` is not the name of a header"),
+    ] {
+        let lines = refused(&format!("upstreams: {{u: {{{own}}}}}\n"));
+        assert!(lines.len() == 1 && lines[0].contains(wanted) && !lines[0].contains("secret"), "{own}: {lines:?}");
+    }
+}
+
+#[test]
 fn every_other_mistake_is_told() {
     each_is_told(&[
         ("health_check: {listen: 127.0.0.1:4000}\n", "1:24: health_check.listen: `supergraph.listen` has the same address"),
         ("supergraph: {path: graphql}\n", "1:20: supergraph.path: a path starts with `/`"),
         ("supergraph: {path: '${env.NOBODY}'}\n", "1:20: supergraph.path: the environment variable `NOBODY` is not set"),
+        ("telemetry: {access_log: {fields: [a b]}}\n", "1:35: telemetry.access_log.fields[0]: `a b` is not the name of a header"),
         ("telemetry: {logging: {level: 'loud=very'}}\n", "1:30: telemetry.logging.level: neither a level nor a filter"),
         ("cache: {enabled: true}\n", "1:18: cache.enabled: not supported by this version, except as `false`"),
-        ("limits:\n  max_depth: 1\n  max_depth: 2\n", "3:3: duplicate"),
+        ("a: 1\n---\nb: 2\n", "3:1: multiple YAML documents detected"),
         ("limits: {max_depth: 1\ncors: x\n", "2:"),
         ("supergraf:\n  path: /\n", "1:1: supergraf: unknown key; did you mean `supergraph`?"),
     ]);
+}
+
+#[test]
+fn a_key_that_is_given_twice_is_told_without_advice_for_programmers() {
+    let lines = refused("limits:\n  max_depth: 1\n  max_depth: 2\n");
+    assert_eq!(lines, ["router.yaml:3:3: duplicate mapping key: max_depth"]);
 }
 
 #[test]

@@ -84,7 +84,11 @@ impl Node {
             Err(error) => {
                 let place = error.location().map(|place| mark(place.line(), place.column()));
                 let message = error.without_snippet().to_string();
-                let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
+                // Behind these the library gives advice to those who call it.
+                let told = [" at line ", ", set ", "; use "]
+                    .into_iter()
+                    .fold(&*message, |told, end| told.split(end).next().unwrap_or(told));
+                let message = told.to_owned();
                 Err(Problem { at: place, path: String::new(), message })
             }
         }

@@ -33,6 +33,26 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, Error> {
     if is_plain { Ok(Cow::Borrowed(path)) } else { decode(path).map(Cow::Owned) }
 }
 
+/// A path that a route matches, as [`normalise`] reads those of requests: only so can it match any. A regular expression, after `~`,
+/// stays as it is.
+///
+/// # Errors
+/// No request has it.
+pub fn configured(path: &str) -> Result<String, String> {
+    if path.starts_with('~') {
+        return Ok(path.to_owned());
+    }
+    let (mark, own) = path.strip_prefix('=').map_or(("", path), |own| ("=", own.trim_start()));
+    if !own.starts_with('/') {
+        return Err(format!("the path `{path}` does not begin with a slash"));
+    }
+    if own.contains(';') {
+        return Err(format!("the path `{path}` matches nothing: parameters, from `;` on, do not count"));
+    }
+    let read = decode(own).map_err(|error| format!("the path `{path}` matches nothing: {}", error.detail))?;
+    Ok(format!("{mark}{read}"))
+}
+
 fn refuse<T>(reason: &'static str) -> Result<T, Error> {
     Err(Error::new(ErrorKind::BadPath, reason))
 }
@@ -97,6 +117,25 @@ mod tests {
         assert_eq!(normalise("/a%20b/%C3%A4/").unwrap(), "/a b/ä/");
         assert_eq!(normalise("/100%25").unwrap(), "/100%");
         assert_eq!(normalise("/.well-known/x").unwrap(), "/.well-known/x");
+    }
+
+    #[test]
+    fn paths_of_the_configuration_are_read_like_those_of_requests() {
+        for (path, read) in [
+            ("/", "/"),
+            ("/users/{id}", "/users/{id}"),
+            ("/caf%C3%A9/a%20b", "/café/a b"),
+            ("/café", "/café"),
+            ("//a//b/", "/a/b/"),
+            ("/c++", "/c++"),
+            ("= /%61/", "=/a/"),
+            ("~/a/.*;x", "~/a/.*;x"),
+        ] {
+            assert_eq!(configured(path).unwrap(), read, "{path}");
+        }
+        for bad in ["", "a", "/a/../b", "/a/%2e/b", "/a%2Fb", "/a;b", "/a%", "/%2561"] {
+            assert!(configured(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

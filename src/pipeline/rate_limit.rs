@@ -35,6 +35,8 @@ use crate::{
 
 /// Most keys that one rule counts at a time; the least used are forgotten first.
 const MOST_KEYS: u64 = 100_000;
+/// What the quota of all requests together is called.
+pub const GLOBAL: &str = "global";
 /// The longest value of one part of a key; the rest does not tell keys apart.
 const LONGEST_PART: usize = 256;
 const NANOS: u64 = 1_000_000_000;
@@ -93,7 +95,7 @@ impl RateLimit {
     /// A rule cannot be counted in memory.
     pub fn new(config: &RateLimitConfig, scope: &str, counters: &Counters, metrics: Arc<Metrics>) -> Result<Self, String> {
         let global = config.global.as_ref().map(|global| RateLimitRuleConfig {
-            name: "global".into(),
+            name: GLOBAL.into(),
             key: Vec::new(),
             algorithm: RateLimitAlgorithm::TokenBucket,
             rate: Rate { count: global.capacity.max(1), per: global.interval },

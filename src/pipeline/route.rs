@@ -1,69 +1,23 @@
 //! Routes: which of them a request takes, by host, path, method, headers and query.
 
 mod accept;
+mod config;
 mod patterns;
 
 use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderName, HeaderValue, Method, header};
-use indexmap::IndexMap;
 use regex::Regex;
 use rustc_hash::FxHashMap;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
+pub use self::config::{MatchConfig, RewriteConfig};
 use self::{accept::MediaType, patterns::Patterns};
 use super::Route;
 use crate::{
     error::{Error, ErrorKind},
     exchange::Exchange,
-    percent::unescape,
+    percent::unescape_form,
 };
-
-/// Which requests a route takes. All that is given must hold.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct MatchConfig {
-    /// Host name without port: exact, `*.suffix`, or `*` for any.
-    pub host: String,
-    /// Path prefix, matched segment by segment: `/api` takes `/api` and `/api/x`, not `/apix`. `{name}` stands for one segment.
-    /// With `=` before it the path must be the whole one; after `~` stands a regular expression, for the path as it is decoded.
-    pub path: String,
-    /// Methods; empty means all. `GET` includes `HEAD`.
-    pub methods: Vec<String>,
-    /// Headers and the value each must have. `*` is any value, and after `~` stands a regular expression. `!` is none at all, and before
-    /// one of the others it says what there must not be: `!beta`, `!~b.*`. Of a header that is sent more than once, one value has to
-    /// fit, or none must.
-    pub headers: IndexMap<String, String>,
-    /// A media type that the client must want, by its `Accept`, at least as much as those of other routes:
-    /// `application/vnd.company.v2+json`. `*/*` wants none of them.
-    pub accept: Option<String>,
-    /// Query parameters and the value each must have, as for headers; compared decoded.
-    pub query: IndexMap<String, String>,
-}
-
-impl Default for MatchConfig {
-    fn default() -> Self {
-        Self {
-            host: "*".into(),
-            path: "/".into(),
-            methods: Vec::new(),
-            headers: IndexMap::new(),
-            accept: None,
-            query: IndexMap::new(),
-        }
-    }
-}
-
-/// How a request changes on its way to the upstream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RewriteConfig {
-    /// The new path. `{name}` is a segment that `match.path` named, `{rest}` what follows the matched prefix.
-    pub path: Option<String>,
-    /// The new method.
-    pub method: Option<String>,
-}
 
 /// All routes of a configuration, indexed so that finding one costs the same whatever their number.
 ///
@@ -158,7 +112,7 @@ impl Routes {
     fn add(&mut self, config: &MatchConfig, route: Route) -> Result<(), String> {
         let id = self.entries.len();
         self.entries.push(Entry::new(config, route)?);
-        let host = config.host.to_ascii_lowercase();
+        let host = config.host.trim_end_matches('.').to_ascii_lowercase();
         let table = match host.strip_prefix("*.") {
             Some(suffix) => self.suffixes.entry(suffix.into()).or_default(),
             None if host == "*" => &mut self.any,
@@ -276,7 +230,7 @@ impl Entry {
         }) && self.query.iter().all(|(name, wanted)| {
             let pairs = exchange.uri.query().unwrap_or_default().split('&').filter_map(|pair| {
                 let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-                (unescape(key) == **name).then(|| unescape(value))
+                (unescape_form(key) == **name).then(|| unescape_form(value))
             });
             wanted.is_met(pairs)
         }) && self.accept.as_ref().is_none_or(|accept| accept.is_wanted(&exchange.headers, &self.rivals))
@@ -333,13 +287,12 @@ impl Table {
             return self.patterns.add(pattern.trim_start(), id);
         }
         let exact = path.strip_prefix('=').map(str::trim_start);
-        let Some(segments) =
-            exact.unwrap_or(path.trim_end_matches('/')).strip_prefix('/').map(Some).or_else(|| (path == "/").then_some(None))
-        else {
+        let own = exact.unwrap_or(path.trim_end_matches('/'));
+        if !own.starts_with('/') && path != "/" {
             return Err(format!("the path `{path}` does not begin with a slash"));
-        };
+        }
         let mut at = 0;
-        for segment in segments.into_iter().flat_map(|segments| segments.split('/')) {
+        for segment in own.split('/').skip(1) {
             at = self.child(at, segment)?;
         }
         if let Some(node) = self.nodes.get_mut(at) {

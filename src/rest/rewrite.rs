@@ -3,12 +3,12 @@
 //! Relied on by `rest`; configured by `strip_prefix`, `strip_path` and `rewrite` of a route and by `trusted_proxies`.
 //! Spec: <https://www.rfc-editor.org/rfc/rfc9110#name-message-forwarding>
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, uri::PathAndQuery};
 
 use crate::{
     error::{Error, ErrorKind},
     exchange::Exchange,
-    percent::unescape,
+    percent::{unescape, unescape_form},
     upstream::headers::{is_hop_by_hop, nominated},
 };
 
@@ -37,7 +37,7 @@ impl Rewrite {
     pub fn target(&self, uri: &Uri) -> Result<(Uri, Option<HeaderValue>), Error> {
         let (uri, prefix) = self.path.target(uri)?;
         let Some(query) = uri.query().filter(|_| !self.strip_query.is_empty()) else { return Ok((uri, prefix)) };
-        let name = |pair: &str| unescape(pair.split('=').next().unwrap_or_default()).into_owned();
+        let name = |pair: &str| unescape_form(pair.split('=').next().unwrap_or_default()).into_owned();
         let kept: Vec<&str> =
             query.split('&').filter(|pair| !self.strip_query.iter().any(|strip| **strip == name(pair))).collect();
         let target = if kept.is_empty() { uri.path().to_owned() } else { format!("{}?{}", uri.path(), kept.join("&")) };
@@ -72,7 +72,8 @@ pub enum Piece {
 impl PathRewrite {
     /// Takes the segments of `prefix` from the start of paths.
     pub fn strip(prefix: &str) -> Self {
-        let prefix: Box<[Box<str>]> = segments(prefix.trim_start_matches(['=', ' '])).map(Into::into).collect();
+        let prefix: Box<[Box<str>]> =
+            segments(prefix.trim_start_matches(['=', ' '])).map(|segment| unescape(segment).into()).collect();
         if prefix.is_empty() { Self::Keep } else { Self::Strip(prefix) }
     }
 
@@ -80,11 +81,15 @@ impl PathRewrite {
     /// what follows the pattern.
     ///
     /// # Errors
-    /// A name that the pattern does not have, a brace that does not close, or a template without a slash at its start.
+    /// A name that the pattern does not have, a brace that does not close, or a template that is no path.
     pub fn compose(template: &str, pattern: &str) -> Result<Self, String> {
-        let named: Vec<&str> = segments(pattern.trim_start_matches(['=', ' '])).collect();
+        let is_like = pattern.starts_with('~');
+        let named: Vec<&str> = segments(pattern.trim_start_matches(['=', ' '])).filter(|_| !is_like).collect();
         if !template.starts_with('/') {
             return Err(format!("`{template}` does not begin with a slash"));
+        }
+        if !template.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@%{}".contains(&byte)) {
+            return Err(format!("`{template}` is no path: other characters are percent-encoded, and the query stays as it is"));
         }
         let mut pieces = Vec::new();
         let mut left = template;
@@ -95,7 +100,7 @@ impl PathRewrite {
                 named.iter().position(|segment| segment.strip_prefix('{').and_then(|it| it.strip_suffix('}')) == Some(name));
             pieces.push(match position {
                 Some(position) => Piece::Segment(position),
-                None if name == "rest" => Piece::Rest(named.len()),
+                None if name == "rest" && !is_like => Piece::Rest(named.len()),
                 None => return Err(format!("`{pattern}` names no `{name}`")),
             });
             left = after;
@@ -187,6 +192,10 @@ pub fn request_headers(exchange: &Exchange, prefix: Option<HeaderValue>) -> Head
         header::VIA,
         HeaderValue::from_static(if exchange.version == Version::HTTP_2 { "2 supergate" } else { "1.1 supergate" }),
     );
+    let most = client.get(header::MAX_FORWARDS).filter(|_| exchange.method == Method::OPTIONS);
+    if let Some(most) = most.and_then(|most| most.to_str().ok()?.parse::<u32>().ok()) {
+        headers.insert(header::MAX_FORWARDS, HeaderValue::from(most.saturating_sub(1)));
+    }
     if client.get(header::TE).is_some_and(|te| te.as_bytes().trim_ascii().eq_ignore_ascii_case(b"trailers")) {
         headers.insert(header::TE, TRAILERS);
     }
@@ -270,6 +279,10 @@ mod tests {
         ] {
             assert_eq!(target(&strip, uri), (left.into(), Some(prefix.into())), "{uri}");
         }
+        for (prefix, uri) in [("/c++", "/c++/x"), ("/c++", "/c%2B%2b/x"), ("/caf%C3%A9", "/caf%c3%a9/x"), ("/a%20b", "/a%20b/x")]
+        {
+            assert_eq!(target(&PathRewrite::strip(prefix), uri).0, "/x", "{prefix} from {uri}");
+        }
         for other in ["/api/v10/x", "/api", "/other"] {
             assert_eq!(target(&strip, other), (other.into(), None));
         }
@@ -297,9 +310,12 @@ mod tests {
         let rewrite = PathRewrite::compose("/v2/{id}/of/{rest}", "/users/{id}").unwrap();
         assert_eq!(target(&rewrite, "/users/a%20b/c/d?q"), ("/v2/a%20b/of/c/d?q".into(), None));
         assert_eq!(target(&rewrite, "/users/7"), ("/v2/7/of/".into(), None));
-        for bad in ["v2", "/v2/{nobody}", "/v2/{id"] {
+        for bad in ["v2", "/v2/{nobody}", "/v2/{id", "/v2?user={id}", "/v2 x", "/v2/é", "/v2#x"] {
             assert!(PathRewrite::compose(bad, "/users/{id}").is_err(), "{bad}");
         }
+        assert!(PathRewrite::compose("/v2/{rest}", "~/users/.*").is_err(), "nobody knows where the rest begins");
+        let fixed = PathRewrite::compose("/v2", "~/users/.*").unwrap();
+        assert_eq!(target(&fixed, "/users/7?q"), ("/v2?q".into(), None));
     }
 
     fn forwarded(is_trusted: bool, headers: &[(&str, &str)]) -> HeaderMap {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use subgraphs_example::{Addresses, Example, Upstream};
 
-use crate::support::{Kind, Router, Scripted, answer, header, jwt_config, on_both, on_both_with};
+use crate::support::{Kind, Recorded, Router, Scripted, answer, header, jwt_config, on_both, on_both_with};
 
 #[tokio::test]
 async fn paths_match_by_segment_and_methods_are_checked() {
@@ -397,4 +397,21 @@ async fn or_and_not_make_any_combination() {
     }
     let targets: Vec<_> = up["new"].take().iter().map(|request| request.line().1.to_owned()).collect();
     assert_eq!(targets, ["/a", "/", "/", "/b", "/"], "each match strips its own path");
+}
+
+#[tokio::test]
+async fn paths_of_the_configuration_may_be_encoded_and_a_plus_is_no_space() {
+    let upstream = Scripted::start(|request: &Recorded| answer(200, "", request.line().1)).await;
+    let router = Router::start(&format!(
+        "routes:\n  - {{ name: encoded, match: {{ path: /caf%C3%A9 }}, upstream: one }}\n\
+         \x20 - {{ name: plus, match: {{ path: /c++ }}, upstream: one, strip_path: true }}\n\
+         upstreams: {{ one: {{ endpoints: [{{ url: \"{}\" }}] }} }}\n",
+        upstream.url()
+    ))
+    .await;
+    for (path, left) in [("/caf%C3%A9/x", "/caf%C3%A9/x"), ("/c++/x", "/x"), ("/c%2B%2b/x?a+b", "/x?a+b")] {
+        let response = router.get(path).send().await.unwrap();
+        assert_eq!((response.status().as_u16(), response.text().await.unwrap().as_str()), (200, left), "{path}");
+    }
+    assert_eq!(router.get("/c%20%20/x").send().await.unwrap().status(), 404);
 }

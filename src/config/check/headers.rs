@@ -3,7 +3,7 @@
 use super::Findings;
 use crate::{
     config::Config,
-    upstream::headers::{HeaderRule, HeaderRulesConfig, InsertRule},
+    upstream::headers::{HeaderRule, HeaderRulesConfig, InsertRule, is_hop_by_hop},
 };
 
 /// All header rules of a configuration.
@@ -38,6 +38,7 @@ fn one(rule: &HeaderRule, path: &str, is_response: bool, findings: &mut Findings
             if let Some(new) = &rule.rename {
                 name(new, &path, "rename", findings);
             }
+            of_message(rule.rename.as_ref().or(rule.named.as_ref()), &path, "named", findings);
             if let Some(default) = &rule.default {
                 value(default, &path, "default", findings);
             }
@@ -48,12 +49,24 @@ fn one(rule: &HeaderRule, path: &str, is_response: bool, findings: &mut Findings
                 findings.add(&path, "algorithm", "only responses can have several values from several answers");
             }
         }
-        HeaderRule::Insert(rule) => insertion(rule, &format!("{path}.insert"), findings),
+        HeaderRule::Insert(rule) => {
+            insertion(rule, &format!("{path}.insert"), findings);
+            of_message(Some(&rule.name), &format!("{path}.insert"), "name", findings);
+        }
         HeaderRule::Remove(rule) => selection(&rule.named, &rule.matching, &format!("{path}.remove"), findings),
         HeaderRule::Rename(rule) => {
             name(&rule.from, &format!("{path}.rename"), "from", findings);
             name(&rule.to, &format!("{path}.rename"), "to", findings);
+            of_message(Some(&rule.to), &format!("{path}.rename"), "to", findings);
         }
+    }
+}
+
+/// What says where a message ends, or is about one connection, is written anew with each message: no rule may.
+fn of_message(name: Option<&String>, path: &str, key: &str, findings: &mut Findings) {
+    let Some(name) = name.and_then(|name| http::HeaderName::from_bytes(name.as_bytes()).ok()) else { return };
+    if is_hop_by_hop(&name) || name == http::header::CONTENT_LENGTH || name == http::header::TRAILER {
+        findings.add(path, key, format!("`{name}` belongs to the connection: it is written for each message anew"));
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
         auth::{AuthenticationConfig, config::Require},
         cors::CorsConfig,
         jwks::JwksConfig,
-        rate_limit::RateLimitConfig,
+        rate_limit::{GLOBAL, RateLimitConfig},
     },
     units::Span,
 };
@@ -90,11 +90,17 @@ fn rate_limit(config: Option<&RateLimitConfig>, path: &str, findings: &mut Findi
     }
     for (index, rule) in config.rules.iter().enumerate() {
         let path = format!("{path}.rules[{index}]");
-        if config.rules.iter().take(index).any(|earlier| earlier.name == rule.name) {
+        let is_taken = rule.name == GLOBAL && config.global.is_some();
+        if is_taken || config.rules.iter().take(index).any(|earlier| earlier.name == rule.name) {
             findings.add(&path, "name", format!("another rule is called `{}` already", rule.name));
         }
         if rule.key.is_empty() {
-            findings.add(&path, "key", "at least one part of a key is needed; `global` counts all requests together");
+            let advice =
+                "at least one of client_ip, route, header:NAME and claim:NAME; `ratelimit.global` counts all requests together";
+            findings.add(&path, "key", advice);
+        }
+        if rule.name.is_empty() || !rule.name.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            findings.add(&path, "name", "clients are told it in `RateLimit`: printable ASCII is needed");
         }
         if rule.burst == Some(0) {
             findings.add(&path, "burst", "at least 1");

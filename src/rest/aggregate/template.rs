@@ -69,6 +69,8 @@ impl Template {
         for piece in &self.0 {
             match piece {
                 Piece::Literal(text) => target.push_str(text),
+                // What is only a character in a path may end a parameter.
+                Piece::Segment(position) if target.contains('?') => encode(&segment(uri, *position), &mut target),
                 Piece::Segment(position) => target.push_str(segments(uri.path()).nth(*position).unwrap_or_default()),
                 Piece::Answer(part, path) => {
                     let value = text_of(find(answers, *part, path)?)?;
@@ -240,6 +242,9 @@ mod tests {
             let wanted = wanted.map(|it| format!("/users/{it}/orders?for={it}&of=a%2Fb"));
             assert_eq!(target.ok().map(|uri| uri.to_string()), wanted, "{id}");
         }
+        let uri: Uri = "/shop/a&b=c+d;e".parse().unwrap();
+        let target = template.target(&uri, &answers(&json!({ "id": 7 }))).unwrap();
+        assert_eq!(target.to_string(), "/users/7/orders?for=7&of=a%26b%3Dc%2Bd%3Be");
         assert!(template.target(&uri, &answers(&json!({}))).is_err());
         assert!(template.target(&uri, &vec![None]).is_err());
     }
@@ -249,8 +254,8 @@ mod tests {
         let read = |text: &str| Template::new(text, "/{id}", &["one"]);
         let body = json!({ "a": "{one.n}", "b": ["{one.list}", "x{one.n}y", "{id}"], "c": 1, "{one.n}": null });
         let body = Json::new(&body, &read).unwrap();
-        let filled = body.fill(&"/q%22".parse().unwrap(), &answers(&json!({ "n": 5, "list": [1, "2"] }))).unwrap();
-        assert_eq!(filled, json!({ "a": 5, "b": [[1, "2"], "x5y", "q\""], "c": 1, "{one.n}": null }));
+        let filled = body.fill(&"/q%22+".parse().unwrap(), &answers(&json!({ "n": 5, "list": [1, "2"] }))).unwrap();
+        assert_eq!(filled, json!({ "a": 5, "b": [[1, "2"], "x5y", "q\"+"], "c": 1, "{one.n}": null }));
         assert_eq!(body.needs(), [0, 0, 0]);
         for bad in ["{two.n}", "{one.n", "{}"] {
             assert!(read(bad).is_err(), "{bad}");

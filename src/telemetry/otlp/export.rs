@@ -217,7 +217,7 @@ fn secret((name, mut value): (HeaderName, HeaderValue)) -> (HeaderName, HeaderVa
 /// `a=1,b=2`, with percent-encoded values, as in W3C's `baggage`.
 fn pairs(text: &str) -> Vec<(String, String)> {
     // There a plus sign stands for itself.
-    let decode = |value: &str| unescape(&value.replace('+', "%2B")).into_owned();
+    let decode = |value: &str| unescape(value).into_owned();
     let pair = |pair: &str| {
         let (key, value) = pair.split_once('=')?;
         Some((key.trim().to_owned(), decode(value.trim())))
