@@ -3,9 +3,10 @@
 //! Relied on by `pipeline`, before everything else. Spec: <https://www.rfc-editor.org/rfc/rfc9112#name-message-body-length>,
 //! <https://www.rfc-editor.org/rfc/rfc9110#name-host-and-authority>
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri, Version, header};
 
 use crate::{
+    body::Body,
     error::{Error, ErrorKind},
     exchange::Exchange,
 };
@@ -42,6 +43,35 @@ pub fn check(exchange: &mut Exchange) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Puts the cookies of a request back into one line, which HTTP/2 clients may have cut for the sake of compression: whoever reads
+/// HTTP/1.1, or a map of fields, expects one. Spec: <https://www.rfc-editor.org/rfc/rfc9113#section-8.2.3>
+pub fn join_cookies(version: Version, headers: &mut HeaderMap) {
+    let crumbs = || headers.get_all(header::COOKIE).iter();
+    if version == Version::HTTP_2 && crumbs().nth(1).is_some() {
+        let line = crumbs().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b"; "[..]);
+        if let Ok(line) = HeaderValue::from_bytes(&line) {
+            headers.insert(header::COOKIE, line);
+        }
+    }
+}
+
+/// Whether a request asks for another protocol, and may. One that carries requests of its own would bring them to the upstream past
+/// every rule of ours: who asks for it is answered in the protocol of the question.
+pub fn may_switch(version: Version, headers: &HeaderMap) -> bool {
+    const CARRIERS: [&[u8]; 4] = [b"h2c", b"h2", b"http", b"tls"];
+    let lines = || headers.get_all(header::UPGRADE).iter();
+    let mut names = lines().flat_map(|line| line.as_bytes().split(|byte| matches!(byte, b',' | b'/'))).map(<[u8]>::trim_ascii);
+    let is_asked = version == Version::HTTP_11 && lines().next().is_some();
+    is_asked && !names.any(|name| CARRIERS.iter().any(|carrier| name.eq_ignore_ascii_case(carrier)))
+}
+
+/// The answer to a request that goes no further: `OPTIONS *` asks the server itself, and `Max-Forwards: 0` whoever has it.
+/// Spec: <https://www.rfc-editor.org/rfc/rfc9110#name-max-forwards>
+pub fn last_stop(exchange: &Exchange) -> Option<Response<Body>> {
+    let is_for_us = || exchange.uri.path() == "*" || exchange.headers.get(header::MAX_FORWARDS).is_some_and(|most| most == "0");
+    (exchange.method == Method::OPTIONS && is_for_us()).then(|| Response::new(Body::empty()))
 }
 
 /// The host that a request is for, with its port: the target's when it has one, the `Host` field's otherwise.
@@ -87,14 +117,16 @@ fn check_host(uri: &Uri, headers: &HeaderMap, version: Version) -> Result<(), Er
     }
 }
 
-/// Whether this is a name, an IPv4 address or a bracketed IPv6 address, with or without a port.
-fn is_host(text: &[u8]) -> bool {
+/// Whether this is a name, an IPv4 address or a bracketed IPv6 address, with or without a port, which may be empty (RFC 3986, section
+/// 3.2.3).
+pub fn is_host(text: &[u8]) -> bool {
     let (host, port) = match text.iter().rposition(|byte| *byte == b':') {
         Some(colon) if !text.ends_with(b"]") => (text.get(..colon), text.get(colon + 1..)),
         _ => (Some(text), None),
     };
     let is_port = |port: &[u8]| {
-        std::str::from_utf8(port).is_ok_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok())
+        let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+        port.is_empty() || std::str::from_utf8(port).is_ok_and(is_number)
     };
     let is_name = |host: &[u8]| match host {
         [b'[', inner @ .., b']'] => {
@@ -111,9 +143,16 @@ mod tests {
 
     #[test]
     fn hosts_are_names_or_addresses_with_a_port_at_most() {
-        for good in
-            ["example.com", "EXAMPLE.com:80", "10.0.0.1", "[::1]", "[2001:db8::1]:8443", "a_b.internal", "localhost:65535"]
-        {
+        for good in [
+            "example.com",
+            "EXAMPLE.com:80",
+            "example.com:",
+            "10.0.0.1",
+            "[::1]",
+            "[2001:db8::1]:8443",
+            "a_b.internal",
+            "localhost:65535",
+        ] {
             assert!(is_host(good.as_bytes()), "{good}");
         }
         for bad in [
@@ -122,7 +161,6 @@ mod tests {
             "user@host",
             "host/path",
             "a,b",
-            "host:",
             "host:x",
             "host:65536",
             "host:80:80",
@@ -140,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_port_is_no_part_of_the_name() {
-        for (authority, host) in [("a.b:80", "a.b"), ("a.b", "a.b"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")] {
+        for (authority, host) in [("a.b:80", "a.b"), ("a.b:", "a.b"), ("a.b", "a.b"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")] {
             assert_eq!(without_port(authority), host);
         }
     }

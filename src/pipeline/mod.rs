@@ -29,7 +29,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, Request, Response, Version, header};
+use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 
 pub use self::route::Routes;
@@ -175,6 +175,9 @@ impl Pipeline {
     ) -> Result<Response<Body>, Error> {
         self.trusted_proxies.identify(exchange);
         message::check(exchange)?; // 400, 405, 417
+        if let Some(answer) = message::last_stop(exchange) {
+            return Ok(answer);
+        }
         let route = self.route(exchange)?; // 404, 405, 421
         *matched = Some(route);
         exchange.route = route.name.clone();
@@ -237,9 +240,10 @@ impl Pipeline {
 /// An exchange from a request that has just arrived.
 fn receive(arrival: Arrival, mut request: Request<Incoming>) -> (Exchange, Body) {
     let is_websocket = Handshake::is_asked(&request);
-    let is_upgrade = request.version() == Version::HTTP_11 && request.headers().contains_key(header::UPGRADE);
+    let is_upgrade = message::may_switch(request.version(), request.headers());
     let upgrade = (is_upgrade || is_websocket).then(|| hyper::upgrade::on(&mut request));
     let (mut head, incoming) = request.into_parts();
+    message::join_cookies(head.version, &mut head.headers);
     let websocket = is_websocket.then(|| Handshake::translate(&mut head));
     let mut exchange = Exchange::arrived(arrival, head, UNROUTED);
     exchange.upgrade = upgrade;

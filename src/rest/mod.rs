@@ -13,6 +13,7 @@ mod tunnel;
 use std::{sync::Arc, time::Instant};
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http_body::Body as _;
 
 use self::{body::BodyRewrite, mirror::Mirror, rewrite::Rewrite, split::Split};
 use crate::{
@@ -118,10 +119,15 @@ impl Proxy {
     /// What goes on of the exchange's request, with this body.
     fn request(&self, exchange: &Exchange, body: Body) -> Result<Request<Body>, Error> {
         let (uri, prefix) = self.rewrite.target(&exchange.uri)?;
+        let is_empty = body.is_end_stream();
         let mut request = Request::new(body);
         *request.method_mut() = exchange.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = rewrite::request_headers(exchange, prefix);
+        if is_empty && matches!(exchange.method, Method::POST | Method::PUT | Method::PATCH) {
+            // Where a body is expected its absence is said (RFC 9110, section 8.6): there are servers that ask for it with a 411.
+            request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+        }
         Ok(request)
     }
 

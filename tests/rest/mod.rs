@@ -43,6 +43,41 @@ async fn a_request_arrives_as_it_was_sent() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_expected_and_empty_has_a_length() {
+    let upstream = Scripted::start(|_| answer(200, "", "")).await;
+    let router = router_to(&upstream, "", "").await;
+    for (method, length, wanted) in [
+        ("POST", "Content-Length: 0\r\n", vec!["0"]),
+        ("POST", "", vec!["0"]),
+        ("PUT", "", vec!["0"]),
+        ("PATCH", "", vec!["0"]),
+        ("GET", "", vec![]),
+        ("DELETE", "", vec![]),
+    ] {
+        router.raw(&format!("{method} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{length}\r\n")).await;
+        let got = upstream.take().remove(0);
+        assert_eq!((got.field("content-length"), got.field("transfer-encoding").len()), (wanted, 0), "{method} {length}");
+    }
+}
+
+/// RFC 9110, section 7.6.2: whoever passes OPTIONS on counts, and answers when there is nothing left.
+#[tokio::test]
+async fn options_goes_as_far_as_it_may() {
+    let upstream = Scripted::start(|_| answer(200, "", "theirs")).await;
+    let router = router_to(&upstream, "", "").await;
+    let ask = async |target: &str, fields: &str| {
+        let answer = router.raw(&format!("OPTIONS {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{fields}\r\n")).await;
+        let left: Vec<_> = upstream.take().iter().map(|got| got.field("max-forwards").join(",")).collect();
+        (answer.starts_with("HTTP/1.1 200 ") && answer.contains("content-length: 0\r\n"), left)
+    };
+    assert_eq!(ask("/", "Max-Forwards: 0\r\n").await, (true, vec![]));
+    assert_eq!(ask("*", "").await, (true, vec![]));
+    assert_eq!(ask("/", "Max-Forwards: 7\r\n").await, (false, vec!["6".into()]));
+    assert_eq!(ask("/", "Max-Forwards: many\r\n").await, (false, vec!["many".into()]));
+    assert_eq!(ask("/", "").await, (false, vec![String::new()]));
+}
+
+#[tokio::test]
 async fn bodies_stream_both_ways() {
     let upstream = Scripted::start(|request: &Recorded| answer(200, "", &"y".repeat(request.body.len()))).await;
     let router = router_to(&upstream, "", "limits: { http_max_request_bytes: 16MiB }\n").await;

@@ -29,12 +29,16 @@ use tokio_rustls::{
     },
 };
 
-use crate::support::{Router, jwt_config, token};
+use crate::{
+    rest::router_to,
+    support::{Router, Scripted, answer, jwt_config, token},
+};
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// Accepts the switch, says what it got, and then says everything back until the other side has ended; then it ends too.
+/// An upstream that does the handshake at `/chat?x=1` and then says everything back until the other side has ended; at other paths it
+/// does it wrongly, or not at all.
 async fn echo() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -42,15 +46,7 @@ async fn echo() -> String {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
                 let head = head(&mut stream).await;
-                let is_right =
-                    ["sec-websocket-key: ", "upgrade: websocket", "connection: upgrade", "sec-websocket-protocol: chat"];
-                let is_right = is_right.iter().all(|field| head.to_ascii_lowercase().contains(field)) && head.contains(KEY);
-                let status = if is_right { "101 Switching Protocols" } else { "400 Bad Request" };
-                let answer = format!(
-                    "HTTP/1.1 {status}\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: {ACCEPT}\r\n\
-                     sec-websocket-protocol: chat\r\nsec-websocket-extensions: permessage-deflate\r\n\r\n"
-                );
-                stream.write_all(answer.as_bytes()).await.unwrap();
+                stream.write_all(shaken(&head).as_bytes()).await.unwrap();
                 let (mut read, mut write) = stream.split();
                 let _ = tokio::io::copy(&mut read, &mut write).await;
                 let _ = write.shutdown().await;
@@ -58,6 +54,27 @@ async fn echo() -> String {
         }
     });
     url
+}
+
+/// What `echo` answers to a request.
+fn shaken(head: &str) -> String {
+    let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: ")).unwrap_or_default();
+    let lower = head.to_ascii_lowercase();
+    let fields = ["upgrade: websocket", "connection: upgrade", "sec-websocket-protocol: chat"];
+    let is_right = head.starts_with("GET /chat") && fields.iter().all(|field| lower.contains(field));
+    let accept = match head.split(' ').nth(1) {
+        Some("/chat?x=1") if is_right && STANDARD.decode(key).is_ok_and(|key| key.len() == 16) => {
+            let guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+            STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("{key}{guid}").as_bytes()))
+        }
+        Some("/chat/wrong") => ACCEPT.to_owned(),
+        Some("/chat/plain") => return "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned(),
+        _ => return "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno".to_owned(),
+    };
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: chat\r\n\
+         Sec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    )
 }
 
 /// Reads up to the empty line.
@@ -191,46 +208,12 @@ fn extended_connect(router: &Router, protocol: &'static str, path: &str) -> Requ
     request
 }
 
-/// An upstream that does the handshake of HTTP/1.1 (or, at other paths, does not) and then says everything back.
-async fn handshaking() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let head = head(&mut stream).await;
-                let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: ")).unwrap_or_default().to_owned();
-                let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes());
-                let is_right =
-                    head.starts_with("GET /chat?x=1 HTTP/1.1\r\n") && STANDARD.decode(&key).is_ok_and(|key| key.len() == 16);
-                let answer = match head.split(' ').nth(1) {
-                    Some("/chat?x=1") if is_right => format!(
-                        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: chat\r\n\
-                         Sec-WebSocket-Accept: {}\r\n\r\n",
-                        STANDARD.encode(digest)
-                    ),
-                    Some("/chat/wrong") => "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                                             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
-                        .to_owned(),
-                    Some("/chat/plain") => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned(),
-                    _ => "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno".to_owned(),
-                };
-                stream.write_all(answer.as_bytes()).await.unwrap();
-                let (mut read, mut write) = stream.split();
-                let _ = tokio::io::copy(&mut read, &mut write).await;
-                let _ = write.shutdown().await;
-            });
-        }
-    });
-    url
-}
-
 #[tokio::test]
 async fn a_websocket_over_http2_reaches_an_http1_upstream() {
     let config = format!(
         "routes: [{{ name: chat, match: {{ path: /chat, methods: [GET] }}, upstream: one }}]\n\
          upstreams: {{ one: {{ endpoints: [{{ url: \"{}\" }}] }} }}\n",
-        handshaking().await
+        echo().await
     );
     let router = Router::start(&config).await;
     let mut sender = http2(&router).await;
@@ -267,4 +250,33 @@ async fn a_websocket_over_http2_reaches_an_http1_upstream() {
         assert_eq!(response.status(), status, "{protocol} {path}");
     }
     assert!(router.metric("api_requests_total", &["method=\"GET\"", "route=\"chat\"", "status_code=\"200\""]).await > 1.5);
+}
+
+/// What would come over such a connection are further requests, which no route and no policy would see.
+#[tokio::test]
+async fn a_protocol_that_carries_requests_is_not_asked_for() {
+    let upstream = Scripted::start(|_| answer(200, "", "")).await;
+    let router = router_to(&upstream, "", "").await;
+    for (protocol, is_passed) in [
+        ("websocket", true),
+        ("SPDY/3.1", true),
+        ("h2c", false),
+        ("H2C", false),
+        ("websocket, h2c", false),
+        ("h2c\r\nUpgrade: websocket", false),
+        ("HTTP/2.0", false),
+        ("TLS/1.2", false),
+    ] {
+        let fields =
+            format!("Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: {protocol}\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n");
+        let answer = router.raw(&format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{protocol}: {answer}");
+        let got = upstream.take().remove(0);
+        assert_eq!(
+            (!got.field("upgrade").is_empty(), got.field("connection").contains(&"upgrade")),
+            (is_passed, is_passed),
+            "{protocol}"
+        );
+        assert!(got.field("http2-settings").is_empty(), "{protocol}");
+    }
 }
