@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(applied(&rewrite, "application/x+json", "[{\"secret\":1}]").await.unwrap().matches("secret").count(), 0);
         assert_eq!(applied(&rewrite, "text/plain", "{\"secret\":1}").await.unwrap(), "{\"secret\":1}");
         assert_eq!(applied(&rewrite, "application/json", "").await.unwrap(), "");
-        let numbers = "[9.221885624698875e-5,0.12088995980580641]";
+        let numbers = "[0.00009221885624698875,0.12088995980580641]";
         assert_eq!(applied(&rewrite, "application/json", numbers).await.unwrap(), numbers, "no number changes");
         assert_eq!(applied(&rewrite, "application/json", "{").await, Err(ErrorKind::BadRequest));
         let large = r#"{"user":"0123456789012345678901234567890123456789012345678901234567890123456789"}"#;
