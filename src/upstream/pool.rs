@@ -1,10 +1,12 @@
 //! Pool: connections to one endpoint, kept alive and shared.
 //!
-//! Relied on by `upstream`; configured by `upstreams.<name>.pool:`. HTTP/1.1 connections carry one request at a time and wait in
-//! a stack, the one used last on top; one HTTP/2 connection carries all. A connection comes back when its answer's body has
-//! ended, and only then.
+//! Relied on by `upstream`; configured by `upstreams.<name>.pool:`. HTTP/1.1 connections carry one request at a time, driven by its
+//! call, and wait in a stack, the one used last on top; one HTTP/2 connection carries all, driven by a task of its own. A connection
+//! comes back when its answer's body has ended, and only then.
 
 mod arriving;
+mod config;
+mod line;
 
 use std::{
     fmt, io,
@@ -12,6 +14,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
+    task::{Wake, Waker},
     time::Duration,
 };
 
@@ -19,72 +22,28 @@ use http::{
     Request, StatusCode, Uri, header,
     uri::{Authority, PathAndQuery, Scheme},
 };
-use hyper::{
-    body::Incoming,
-    client::conn::{http1, http2},
-};
+use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
+    runtime::Handle,
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, timeout},
 };
 
-use self::arriving::{Arriving, Lease, is_framed_once};
+pub use self::config::{Http2, PoolConfig};
+use self::{
+    arriving::{Arriving, Lease, is_framed_once},
+    line::Line,
+};
 use super::{Client, Failure, Fault, ProxyProtocol, Reply, Secure, Slot, overloaded};
 use crate::{
     body::{Body, BoxError},
     error::{Error, ErrorKind},
     exchange::Gate,
     telemetry::metrics::Remaining,
-    units::Span,
 };
-
-/// Connections of an upstream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct PoolConfig {
-    /// Most idle connections per endpoint.
-    pub max_idle: usize,
-    /// How long a connection may be idle.
-    pub idle_timeout: Span,
-    /// How long a connection is used for new requests; for ever when absent.
-    pub max_lifetime: Option<Span>,
-    /// Which HTTP is spoken.
-    pub http2: Http2,
-}
-
-impl Default for PoolConfig {
-    fn default() -> Self {
-        Self { max_idle: 64, idle_timeout: Span::seconds(30), max_lifetime: None, http2: Http2::Auto }
-    }
-}
-
-/// Whether HTTP/2 is spoken to an upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Http2 {
-    /// When TLS negotiates it.
-    Auto,
-    /// Always, also without TLS.
-    Always,
-    /// Never.
-    Never,
-}
-
-impl Http2 {
-    /// What TLS offers.
-    pub const fn protocols(self) -> &'static [&'static [u8]] {
-        match self {
-            Self::Auto => &[b"h2", b"http/1.1"],
-            Self::Always => &[b"h2"],
-            Self::Never => &[b"http/1.1"],
-        }
-    }
-}
 
 /// How often idle connections are looked at, at the most.
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -103,6 +62,9 @@ pub struct Pool {
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
     returned: Notify,
+    /// Tells who tends idle connections that something has happened to one.
+    alarm: Arc<Alarm>,
+    tender: Waker,
 }
 
 /// What holds for the connections of an upstream.
@@ -138,9 +100,21 @@ struct Place {
 }
 
 struct Idle {
-    sender: http1::SendRequest<Body>,
-    born: Instant,
+    line: Box<Line>,
     since: Instant,
+}
+
+#[derive(Default)]
+struct Alarm(Notify);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.notify_one();
+    }
 }
 
 /// Idle connections, the one used last on top.
@@ -152,7 +126,7 @@ struct IdleStack {
 }
 
 enum Sender {
-    Http1(http1::SendRequest<Body>, Instant),
+    Http1(Box<Line>),
     Http2(http2::SendRequest<Body>),
 }
 
@@ -161,6 +135,7 @@ impl Pool {
     pub fn new(host: &str, port: u16, secure: Option<Secure>, settings: Settings) -> Arc<Self> {
         settings.limits.connections.add(settings.max_connections as i64);
         settings.limits.pending.add(settings.max_pending as i64);
+        let alarm = Arc::<Alarm>::default();
         Arc::new(Self {
             address: (host.trim_matches(['[', ']']).into(), port),
             secure,
@@ -169,6 +144,8 @@ impl Pool {
             free: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
             waiting: AtomicUsize::new(0),
             returned: Notify::new(),
+            tender: alarm.clone().into(),
+            alarm,
             settings,
         })
     }
@@ -196,7 +173,7 @@ impl Pool {
                 },
             };
             let sent = match &mut sender {
-                Sender::Http1(sender, _) => sender.try_send_request(request).await,
+                Sender::Http1(line) => line.send(request).await,
                 Sender::Http2(sender) => sender.try_send_request(self.with_authority(request)).await,
             };
             match sent {
@@ -224,9 +201,9 @@ impl Pool {
             }
         }
         let (mut idle, now) = (lock(&self.idle), Instant::now());
-        while let Some(candidate) = idle.all.pop() {
-            if self.is_usable(&candidate, now) {
-                return Some(Sender::Http1(candidate.sender, candidate.born));
+        while let Some(mut candidate) = idle.all.pop() {
+            if self.is_usable(&mut candidate, now) {
+                return Some(Sender::Http1(candidate.line));
             }
         }
         None
@@ -241,9 +218,9 @@ impl Pool {
         self.settings.config.max_lifetime.is_some_and(|limit| now.saturating_duration_since(born) >= limit.0)
     }
 
-    fn is_usable(&self, idle: &Idle, now: Instant) -> bool {
+    fn is_usable(&self, idle: &mut Idle, now: Instant) -> bool {
         let is_fresh = now.saturating_duration_since(idle.since) < self.settings.config.idle_timeout.0;
-        is_fresh && !self.is_old(idle.born, now) && !idle.sender.is_closed()
+        is_fresh && !self.is_old(idle.line.born(), now) && idle.line.is_open()
     }
 
     /// A new connection; when there are as many as may be, the next one that comes back.
@@ -264,34 +241,55 @@ impl Pool {
         }
     }
 
-    fn put_back(self: &Arc<Self>, sender: http1::SendRequest<Body>, born: Instant) {
+    fn put_back(self: &Arc<Self>, line: Box<Line>) {
         let now = Instant::now();
-        let returned = Idle { sender, born, since: now };
-        if self.settings.proxy_protocol.is_some() || !self.is_usable(&returned, now) {
-            return;
+        line.watch(&self.tender);
+        let mut returned = Idle { line, since: now };
+        if self.settings.proxy_protocol.is_some() || !self.is_usable(&mut returned, now) {
+            return self.part(vec![returned]);
         }
+        let mut gone = Vec::new();
         let mut idle = lock(&self.idle);
         if idle.all.len() >= self.settings.config.max_idle {
-            idle.all.retain(|candidate| self.is_usable(candidate, now));
+            gone.extend(idle.all.extract_if(.., |candidate| !self.is_usable(candidate, now)));
         }
-        if idle.all.len() < self.settings.config.max_idle {
-            idle.all.push(returned);
+        let full = idle.all.len() >= self.settings.config.max_idle;
+        if full {
+            gone.push(returned)
+        } else {
+            idle.all.push(returned)
         }
         if !std::mem::replace(&mut idle.is_tended, true) {
-            tokio::spawn(tend(Arc::downgrade(self)));
+            tokio::spawn(tend(Arc::downgrade(self), self.alarm.clone()));
         }
         drop(idle);
+        self.part(gone);
         if self.waiting.load(Ordering::Relaxed) > 0 {
             self.returned.notify_one();
         }
     }
 
-    /// Closes connections that are idle for too long. Whether any is left.
+    /// Closes connections that are idle for too long, or that the upstream has closed. Whether any is left.
     fn prune(&self) -> bool {
         let (mut idle, now) = (lock(&self.idle), Instant::now());
-        idle.all.retain(|candidate| self.is_usable(candidate, now));
+        let gone = idle.all.extract_if(.., |candidate| !self.is_usable(candidate, now)).collect();
         idle.is_tended = !idle.all.is_empty();
-        idle.is_tended
+        let is_any_left = idle.is_tended;
+        drop(idle);
+        self.part(gone);
+        is_any_left
+    }
+
+    /// Ends connections that are not used any more.
+    fn part(&self, gone: Vec<Idle>) {
+        // Without TLS to close one says enough.
+        if self.secure.is_some()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            for idle in gone {
+                runtime.spawn(idle.line.end());
+            }
+        }
     }
 
     async fn connect(&self, place: Place, client: Option<Client>) -> Result<Sender, Failure> {
@@ -324,16 +322,15 @@ impl Pool {
         self.greet(stream, is_http2, place).await
     }
 
-    /// Begins to speak HTTP; the connection lives in a task of its own, and its place with it.
+    /// Begins to speak HTTP. A connection with HTTP/2 lives in a task of its own, and its place with it.
     async fn greet<S>(&self, stream: S, is_http2: bool, place: Place) -> Result<Sender, BoxError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let io = TokioIo::new(stream);
         if is_http2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(PING).keep_alive_while_idle(true);
-            let (sender, connection) = builder.handshake(io).await?;
+            let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
             tokio::spawn(async move {
                 // How it ends, its requests learn.
                 let _ = connection.await;
@@ -344,12 +341,7 @@ impl Pool {
             }
             return Ok(Sender::Http2(sender));
         }
-        let (sender, connection) = http1::Builder::new().handshake(io).await?;
-        tokio::spawn(async move {
-            let _ = connection.with_upgrades().await;
-            drop(place);
-        });
-        Ok(Sender::Http1(sender, Instant::now()))
+        Ok(Sender::Http1(Line::begin(stream, place).await?))
     }
 
     /// The request as HTTP/2 wants it: scheme and authority in the URI, no `Host`.
@@ -370,7 +362,7 @@ impl Pool {
     fn reply(
         self: &Arc<Self>,
         response: http::Response<Incoming>,
-        sender: Sender,
+        mut sender: Sender,
         slot: Option<Slot>,
         is_upgrade: bool,
     ) -> Result<Reply, Failure> {
@@ -378,6 +370,11 @@ impl Pool {
         let invalid = |reason| Err(Failure::new(Fault::Invalid, Error::new(ErrorKind::UpstreamInvalid, reason)));
         if !is_framed_once(&head.headers) {
             return invalid("the answer's body has more than one length");
+        }
+        if let Sender::Http1(line) = &mut sender
+            && (head.status == StatusCode::SWITCHING_PROTOCOLS || slot.as_ref().is_some_and(|slot| !slot.is_sent()))
+        {
+            line.let_go();
         }
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return if is_upgrade {
@@ -396,6 +393,8 @@ impl Drop for Pool {
     fn drop(&mut self) {
         self.settings.limits.connections.add(-(self.settings.max_connections as i64));
         self.settings.limits.pending.add(-(self.settings.max_pending as i64));
+        let gone = std::mem::take(&mut lock(&self.idle).all);
+        self.part(gone);
     }
 }
 
@@ -414,10 +413,11 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// Closes a pool's idle connections when their time is over, as long as there are any.
-async fn tend(pool: Weak<Pool>) {
+/// Closes a pool's idle connections when their time is over or the upstream has closed them, as long as there are any.
+async fn tend(pool: Weak<Pool>, alarm: Arc<Alarm>) {
     while let Some(pause) = pool.upgrade().map(|pool| pool.settings.config.idle_timeout.0) {
-        sleep_until(Instant::now() + pause.max(SHORTEST)).await;
+        // Woken or not, it is time to look.
+        let _ = timeout(pause.max(SHORTEST), alarm.0.notified()).await;
         if pool.upgrade().is_none_or(|pool| !pool.prune()) {
             return;
         }

@@ -226,6 +226,34 @@ async fn an_answer_may_run_beside_its_request() {
     assert!(upstream.head().await.starts_with("GET /next "), "both connections are used again");
 }
 
+/// A client that reads only when it has sent everything, of an upstream that answers as the body comes and waits for nobody.
+#[tokio::test]
+async fn a_request_goes_on_while_nobody_reads_its_answer() {
+    const SIZE: usize = 32 << 20;
+    let (router, listener) = bare("limits: { http_max_request_bytes: 1GiB }\n").await;
+    let mut client = Side::client(&router).await;
+    client.say(&format!("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: {SIZE}\r\n\r\nx")).await;
+    let mut upstream = Side::upstream(&listener).await;
+    upstream.hear("\r\n\r\nx").await;
+    let (mut read, mut write) = upstream.0.into_split();
+    let answering = tokio::spawn(async move {
+        write.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n").as_bytes()).await.unwrap();
+        write.write_all(&vec![b'y'; SIZE]).await.unwrap();
+        write
+    });
+    let taking = tokio::spawn(async move {
+        let mut rest = vec![0; SIZE - 1];
+        read.read_exact(&mut rest).await.unwrap();
+        read
+    });
+    timeout(SOON, client.0.write_all(&vec![b'x'; SIZE - 1])).await.expect("the request stands still").unwrap();
+    timeout(SOON, taking).await.expect("the request did not arrive").unwrap();
+    client.head().await;
+    let mut answer = vec![0; SIZE];
+    timeout(SOON, client.0.read_exact(&mut answer)).await.expect("the answer stands still").unwrap();
+    answering.await.unwrap();
+}
+
 /// A refusal of ours while a large body is on its way must not leave with a reset.
 #[tokio::test]
 async fn our_own_refusal_reaches_a_client_that_sends_everything_first() {

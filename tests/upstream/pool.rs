@@ -355,3 +355,64 @@ async fn each_service_has_its_time() {
         }
     }
 }
+
+/// A router in front of an upstream whose connections are the test's business, and a client's connection to it.
+async fn bare() -> (Router, TcpListener, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let config =
+        format!("routes: [{{ name: all, upstream: one }}]\nupstreams: {{ one: {{ endpoints: [{{ url: \"{url}\" }}] }} }}\n");
+    let router = Router::start(&config).await;
+    let client = TcpStream::connect(router.address()).await.unwrap();
+    (router, listener, client)
+}
+
+/// Asks, and gives the upstream's side of the connection once the request has come over it.
+async fn asked(client: &mut TcpStream, listener: &TcpListener) -> TcpStream {
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let (mut upstream, _) =
+        tokio::time::timeout(Duration::from_secs(5), listener.accept()).await.expect("no new connection").unwrap();
+    let mut head = [0; 1_024];
+    assert!(upstream.read(&mut head).await.unwrap() > 0);
+    upstream
+}
+
+/// That the other side has closed.
+async fn closed(upstream: &mut TcpStream) {
+    let read = tokio::time::timeout(Duration::from_secs(5), upstream.read_u8()).await;
+    assert!(read.expect("it stays open").is_err(), "there was more to come");
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_its_upstream_closes_is_closed_at_once() {
+    let (_router, listener, mut client) = bare().await;
+    let mut upstream = asked(&mut client, &listener).await;
+    upstream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+    let mut answer = [0; 1_024];
+    assert!(client.read(&mut answer).await.unwrap() > 0);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    upstream.shutdown().await.unwrap();
+    closed(&mut upstream).await;
+    asked(&mut client, &listener).await;
+}
+
+#[tokio::test]
+async fn a_connection_with_the_rest_of_an_answer_on_it_is_never_used_again() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        "",
+    ] {
+        let (router, listener, mut client) = bare().await;
+        let mut upstream = asked(&mut client, &listener).await;
+        upstream.write_all(answer.as_bytes()).await.unwrap();
+        if !answer.is_empty() {
+            let mut seen = [0; 1_024];
+            assert!(client.read(&mut seen).await.unwrap() > 0);
+        }
+        drop(client);
+        closed(&mut upstream).await;
+        let mut next = TcpStream::connect(router.address()).await.unwrap();
+        asked(&mut next, &listener).await;
+    }
+}

@@ -58,10 +58,17 @@ impl Arriving {
     /// The body has ended well: the connection can be used again.
     fn end(&mut self) {
         // Answered before the request was whole, a connection is of no further use: what is still sent belongs to that request.
-        if let Some(Lease { pool, sender: Sender::Http1(sender, born), slot }) = self.lease.take()
+        if let Some(Lease { pool, sender: Sender::Http1(line), slot }) = self.lease.take()
             && slot.as_ref().is_none_or(Slot::is_sent)
         {
-            pool.put_back(sender, born);
+            line.retire(&pool);
+        }
+    }
+
+    fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        match &mut self.lease {
+            Some(Lease { sender: Sender::Http1(line), .. }) => line.poll_body(&mut self.body, context),
+            _ => Pin::new(&mut self.body).poll_frame(context),
         }
     }
 }
@@ -71,7 +78,7 @@ impl http_body::Body for Arriving {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match Pin::new(&mut self.body).poll_frame(context) {
+        match self.poll_body(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.idle.moves();
                 if self.body.is_end_stream() {
