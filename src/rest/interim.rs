@@ -18,27 +18,20 @@ use tokio::time::{Sleep, sleep};
 use crate::{
     body::{Body, BoxError},
     exchange::{Exchange, Gate},
-    upstream::{flood::Flood, headers::strip_hop_by_hop},
+    upstream::headers::strip_hop_by_hop,
 };
 
 /// How long an upstream may take to ask for the body; one that does not know the word gets it then.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Listens for what the upstream says before its answer to `request`: `flood` counts it, and the client is told where it can be told.
-pub fn listen(exchange: &Exchange, request: &mut Request<Body>, flood: &Arc<Flood>) {
-    let heard = flood.clone();
-    let Some(voice) = exchange.voice.clone().filter(|voice| !voice.is_mute()) else {
-        hyper::ext::on_informational(request, move |_| heard.hear());
-        return;
-    };
+/// Listens for what the upstream says before its answer to `request`, where the client can be told.
+pub fn listen(exchange: &Exchange, request: &mut Request<Body>) {
+    let Some(voice) = exchange.voice.clone().filter(|voice| !voice.is_mute()) else { return };
     let gate = hold_back(exchange, request);
-    hyper::ext::on_informational(request, move |answer| {
-        heard.hear();
-        match &gate {
-            // The client is told as soon as its body is wanted.
-            Some(gate) if answer.status() == StatusCode::CONTINUE => gate.open(),
-            _ => voice.say(answer.status(), &passed_on(answer.headers())),
-        }
+    hyper::ext::on_informational(request, move |answer| match &gate {
+        // The client is told as soon as its body is wanted.
+        Some(gate) if answer.status() == StatusCode::CONTINUE => gate.open(),
+        _ => voice.say(answer.status(), &passed_on(answer.headers())),
     });
 }
 

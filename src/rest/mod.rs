@@ -21,7 +21,7 @@ use crate::{
     error::{Error, ErrorKind},
     exchange::Exchange,
     telemetry::traces::RequestSpan,
-    upstream::{self, Call, Remake, Reply, Upstream, flood::Flood},
+    upstream::{self, Call, Remake, Reply, Upstream},
 };
 
 /// Where a route's requests go, and how they are rewritten on the way.
@@ -79,8 +79,7 @@ impl Proxy {
         if let Some(mirror) = &self.mirror {
             request = Box::pin(mirror.copy(exchange, request)).await?;
         }
-        let flood = Arc::<Flood>::default();
-        interim::listen(exchange, &mut request, &flood);
+        interim::listen(exchange, &mut request);
         let started = Instant::now();
         let span = exchange.span.as_ref().map(|span| span.call(started));
         let is_idempotent = request.method().is_idempotent() || upstream.repeats_all();
@@ -89,12 +88,12 @@ impl Proxy {
         let retries_other = is_idempotent && self.changes.as_ref().is_some_and(|changes| changes.retry_other);
         // Large, and moved once this way instead of with every step around it.
         let result = if retries_other {
-            Box::pin(flood.stem(self.call_either(&mut upstream, exchange, call))).await
+            Box::pin(self.call_either(&mut upstream, exchange, call)).await
         } else {
-            let again = |body| self.again(exchange, upstream, &flood, body);
+            let again = |body| self.again(exchange, upstream, body);
             // What changes requests is not gone through once more.
             let remake = self.changes.is_none().then_some(&again as Remake<'_>);
-            Box::pin(flood.stem(upstream.call(exchange, call, remake))).await
+            Box::pin(upstream.call(exchange, call, remake)).await
         };
         let ended = Instant::now();
         exchange.upstream_time = ended - started;
@@ -132,9 +131,9 @@ impl Proxy {
     }
 
     /// The same once more, ready to be sent.
-    fn again(&self, exchange: &Exchange, upstream: &Upstream, flood: &Arc<Flood>, body: Body) -> Option<Request<Body>> {
+    fn again(&self, exchange: &Exchange, upstream: &Upstream, body: Body) -> Option<Request<Body>> {
         let mut request = self.request(exchange, body).ok()?;
-        interim::listen(exchange, &mut request, flood);
+        interim::listen(exchange, &mut request);
         upstream.prepare(exchange, &mut request);
         Some(request)
     }

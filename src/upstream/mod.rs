@@ -7,7 +7,6 @@ pub mod breaker;
 pub mod dedupe;
 pub mod discovery;
 mod failure;
-pub mod flood;
 pub mod headers;
 pub mod health;
 pub mod pool;

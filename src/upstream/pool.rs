@@ -7,6 +7,7 @@
 mod arriving;
 mod config;
 mod line;
+mod meter;
 
 use std::{
     fmt, io,
@@ -36,6 +37,7 @@ pub use self::config::{Http2, PoolConfig};
 use self::{
     arriving::{Arriving, Lease, is_framed_once},
     line::Line,
+    meter::Endless,
 };
 use super::{Client, Failure, Fault, ProxyProtocol, Reply, Secure, Slot, overloaded};
 use crate::{
@@ -463,6 +465,9 @@ fn fault_of(error: &hyper::Error, is_reused: bool) -> Failure {
     while let Some(cause) = source {
         if let Some(own) = cause.downcast_ref::<Error>() {
             return Failure::new(Fault::Request, own.clone());
+        }
+        if Endless::is_cause(cause) {
+            return Failure::new(Fault::Invalid, Error::new(ErrorKind::UpstreamInvalid, Endless.to_string()));
         }
         source = cause.source();
     }

@@ -277,7 +277,7 @@ async fn interim_answers_without_end_end_the_call() {
                 let mut head = [0; 1_024];
                 let _ = stream.read(&mut head).await;
                 // As fast as they are taken, and until nobody takes them any more.
-                while stream.write_all(&b"HTTP/1.1 102 Processing\r\n\r\n".repeat(20)).await.is_ok() {
+                while stream.write_all(&b"HTTP/1.1 102 Processing\r\n\r\n".repeat(200)).await.is_ok() {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             }));

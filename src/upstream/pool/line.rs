@@ -33,7 +33,10 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Place, Pool};
+use super::{
+    Place, Pool,
+    meter::{Allowance, Meter},
+};
 use crate::body::Body;
 
 /// How long a connection may take to end in good order.
@@ -46,6 +49,7 @@ pub struct Line {
     sender: http1::SendRequest<Body>,
     driver: Driver,
     bell: Arc<Bell>,
+    allowance: Arc<Allowance>,
     /// What rings the bell.
     waker: Waker,
     born: Instant,
@@ -69,11 +73,13 @@ impl Line {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await?;
+        let allowance = Allowance::new();
+        let io = TokioIo::new(Meter::new(stream, allowance.clone()));
+        let (sender, connection) = http1::Builder::new().handshake(io).await?;
         let bell = Arc::<Bell>::default();
         let waker = Waker::from(bell.clone());
         let driver = Driver::Holder(Box::pin(connection.with_upgrades()), place);
-        Ok(Box::new(Self { sender, driver, bell, waker, born: Instant::now() }))
+        Ok(Box::new(Self { sender, driver, bell, allowance, waker, born: Instant::now() }))
     }
 
     /// When it was made.
@@ -86,14 +92,17 @@ impl Line {
     /// # Errors
     /// Those of hyper, with the request when nothing of it was sent.
     pub async fn send(&mut self, request: Request<Body>) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
+        self.allowance.begin();
         // It wakes nobody, so it must not be put off for want of a budget either.
         let mut answer = pin!(unconstrained(self.bell.hushed(|| self.sender.try_send_request(request))));
-        poll_fn(|context| {
+        let answer = poll_fn(|context| {
             self.drive(context);
             // It comes by what was driven just now, so nobody has to be woken for it.
             answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-        })
-        .await
+        });
+        let answer = answer.await;
+        self.allowance.end();
+        answer
     }
 
     /// The next piece of an answer's body.

@@ -25,7 +25,6 @@ use super::{
     breaker::{Breaker, Outcome, State},
     discovery::{Discovery, Records},
     failure::late,
-    flood::Flood,
     headers,
     health::HealthCheckConfig,
     pool::Limits,
@@ -177,16 +176,10 @@ impl Service {
     ///
     /// # Errors
     /// One of the `Upstream…` kinds.
-    pub async fn fetch(
-        self: Arc<Self>,
-        mut call: Call,
-        key: Option<u64>,
-        taking: Taking,
-    ) -> Result<http::Response<Bytes>, Error> {
+    pub async fn fetch(self: Arc<Self>, call: Call, key: Option<u64>, taking: Taking) -> Result<http::Response<Bytes>, Error> {
         let deadline = call.deadline;
         let Taking { limit, reader } = taking;
-        let flood = Flood::watch(&mut call.request);
-        let (mut head, body) = flood.stem(self.call(call, key, None)).await?.into_parts();
+        let (mut head, body) = self.call(call, key, None).await?.into_parts();
         let mut reader = reader.filter(|_| !head.headers.contains_key(header::CONTENT_ENCODING));
         let shown = reader.as_deref_mut().map(|reader| reader as &mut dyn Reader);
         let body = body.read(limit, (ErrorKind::UpstreamTooLarge, ErrorKind::UpstreamInvalid), shown);
