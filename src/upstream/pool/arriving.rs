@@ -41,13 +41,15 @@ pub struct Arriving {
     body: Incoming,
     lease: Option<Lease>,
     idle: Idle,
+    /// Why it goes no further.
+    failure: Option<BoxError>,
 }
 
 impl Arriving {
     /// The body of an answer with these headers; nothing when it has none, and the connection can be used again.
     pub fn begin(headers: &HeaderMap, body: Incoming, lease: Lease) -> Option<Self> {
         let idle = if grpc::is_stream(headers) { STREAM_IDLE } else { BODY_IDLE };
-        let mut arriving = Self { body, idle: Idle::new(idle), lease: Some(lease) };
+        let mut arriving = Self { body, idle: Idle::new(idle), lease: Some(lease), failure: None };
         if arriving.body.is_end_stream() {
             arriving.end();
             return None;
@@ -65,6 +67,14 @@ impl Arriving {
         }
     }
 
+    /// The body goes no further. That is said when it is asked for once more: what came before, and be it the head alone, is to go
+    /// on to the client first, whose connection ends with it.
+    fn fail(&mut self, error: BoxError, context: &Context<'_>) {
+        self.lease = None;
+        self.failure = Some(error);
+        context.waker().wake_by_ref();
+    }
+
     fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         match &mut self.lease {
             Some(Lease { sender: Sender::Http1(line), .. }) => line.poll_body(&mut self.body, context),
@@ -78,6 +88,9 @@ impl http_body::Body for Arriving {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(failure) = self.failure.take() {
+            return Poll::Ready(Some(Err(failure)));
+        }
         match self.poll_body(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.idle.moves();
@@ -87,8 +100,8 @@ impl http_body::Body for Arriving {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                self.lease = None;
-                Poll::Ready(Some(Err(error.into())))
+                self.fail(error.into(), context);
+                Poll::Pending
             }
             Poll::Ready(None) => {
                 self.end();
