@@ -4,19 +4,13 @@
 //! size and kind: users with reviews of products, long texts, 87 KB.
 #![allow(clippy::expect_used, reason = "a benchmark may stop at the first surprise")]
 
-use std::{
-    hint::black_box,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod executor;
 
-use apollo_compiler::response::JsonMap;
+use std::{hint::black_box, sync::Arc, time::Duration};
+
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use supergate::{
-    exchange::{Exchange, Peer},
-    execute::{Request, errors::Service, fetch::Incoming, prepared::Prepared, run::Run, scan::Scanner, types::TypeNames},
-};
+use supergate::execute::{Request, fetch::Incoming, prepared::Prepared, run::Run, scan::Scanner, types::TypeNames};
 use supergraph::{
     ids::{Id, IdVec, LayoutId, ReadId, SlotId, SubgraphId, TypeId},
     plan::{
@@ -24,6 +18,8 @@ use supergraph::{
         shape::{Layout, LeafKind, OutputField, OutputValue, Read, ReadField, ReadValue, Shape, TypeSet, Wrap},
     },
 };
+
+use executor::{Asked, best};
 
 /// A field: its key, and for an object list the selection below.
 type Field = (&'static str, LeafKind, Option<&'static [Field2]>);
@@ -201,38 +197,14 @@ fn with_values(body: &[u8]) -> Vec<u8> {
     serde_json::to_vec(&serde_json::json!({"data":{"users": users}})).expect("values print")
 }
 
-/// The best time of many rounds.
-fn best(mut work: impl FnMut()) -> Duration {
-    let round = |work: &mut dyn FnMut()| {
-        let started = Instant::now();
-        (0..20).for_each(|_| work());
-        started.elapsed() / 20
-    };
-    (0..150).map(|_| round(&mut work)).min().unwrap_or_default()
-}
-
 fn main() {
     let body = Bytes::from(body());
     let passing = Arc::new(Prepared::new(plan()));
     let mut prepared = Prepared::new(plan());
     prepared.verbatim = None;
     let prepared = Arc::new(prepared);
-    let (head, ()) = http::Request::new(()).into_parts();
-    let exchange = Exchange::new(Peer { address: ([127, 0, 0, 1], 1).into(), is_tls: false }, head, Duration::from_secs(1));
-    let mut services = IdVec::default();
-    services.push(Service::new("users".into(), true));
-    let types = Arc::new(TypeNames::new([(Box::from("Any"), true)]));
-    let variables = JsonMap::new();
-    let request = Request {
-        exchange: &exchange,
-        plan: &prepared,
-        services: &services,
-        types: &types,
-        variables: &variables,
-        seeds: &[],
-        limit: 1 << 30,
-    };
-    let passed_on = Request { plan: &passing, ..request };
+    let asked = Asked::new(["users"], TypeNames::new([(Box::from("Any"), true)]));
+    let (request, passed_on) = (asked.request(&prepared), asked.request(&passing));
     assert_eq!(ours(passed_on, &body), body, "this body can be passed on");
     let same = |json: &[u8]| serde_json::from_slice::<Value>(json).expect("the answer is JSON");
     assert_eq!(same(&ours(request, &body)), same(&with_values(&body)), "both give the same answer");

@@ -4,6 +4,8 @@
 //! rounds, beside what serde_json takes to read the same answers into values and to print the same result.
 #![allow(clippy::expect_used, reason = "a benchmark may stop at the first surprise")]
 
+mod executor;
+
 use std::{
     collections::HashMap,
     hint::black_box,
@@ -11,13 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use apollo_compiler::response::JsonMap;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use subgraphs_example::{Addresses, Example, Upstream};
 use supergate::{
-    exchange::{Exchange, Peer},
-    execute::{Request, errors::Service, fetch::Incoming, prepared::Prepared, run::Run, types::TypeNames},
+    execute::{Request, fetch::Incoming, prepared::Prepared, run::Run, types::TypeNames},
     graphql::{
         budget::Budget,
         operation::{Document, Rules},
@@ -25,10 +25,12 @@ use supergate::{
 };
 use supergraph::{
     compose::{Source, compose},
-    ids::{FetchId, IdVec},
+    ids::FetchId,
     model::Supergraph,
     plan::{PlanOptions, Tables, plan},
 };
+
+use executor::{Asked, best};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -65,23 +67,8 @@ fn main() {
     let planned = || plan(&supergraph, &tables, &operation.planned, &PlanOptions::default()).expect("there is a plan");
     let prepared = Arc::new(Prepared::new(planned()));
 
-    let (head, ()) = http::Request::new(()).into_parts();
-    let exchange = Exchange::new(Peer { address: ([127, 0, 0, 1], 1).into(), is_tls: false }, head, Duration::from_secs(1));
-    let mut services = IdVec::default();
-    for (_, subgraph) in supergraph.subgraphs.iter() {
-        services.push(Service::new((&*subgraph.name).into(), true));
-    }
-    let types = Arc::new(TypeNames::from(&supergraph));
-    let variables = JsonMap::new();
-    let request = Request {
-        exchange: &exchange,
-        plan: &prepared,
-        services: &services,
-        types: &types,
-        variables: &variables,
-        seeds: &[],
-        limit: 1 << 30,
-    };
+    let asked = Asked::new(supergraph.subgraphs.iter().map(|(_, subgraph)| &*subgraph.name), TypeNames::from(&supergraph));
+    let request = asked.request(&prepared);
     let mut answers = Answers::new();
     let json = execute(request, |fetch, body| {
         let subgraph = prepared.plan.fetches.get(fetch).expect("it is one of the plan's").subgraph;
@@ -149,14 +136,4 @@ fn report<D, P>(
     print("  of which represent, and build requests", least(|stages| stages.represent));
     print("  of which decode", least(|stages| stages.decode));
     print("  of which write", least(|stages| stages.write));
-}
-
-/// The best time of many rounds.
-fn best(mut work: impl FnMut()) -> Duration {
-    let round = |work: &mut dyn FnMut()| {
-        let started = Instant::now();
-        (0..10).for_each(|_| work());
-        started.elapsed() / 10
-    };
-    (0..200).map(|_| round(&mut work)).min().unwrap_or_default()
 }

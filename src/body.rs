@@ -24,6 +24,11 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Most that is reserved for a body because of its announced length.
 const MAX_RESERVED: usize = 16 << 20;
 
+/// Size of a body of unknown length for which much room is made,
+const LARGE: usize = 1 << 20;
+/// and how many times its size that is.
+const GROWTH: usize = 16;
+
 /// How long a body may stand still while it arrives. The timer is set when the body is first waited for, and only set anew when it
 /// fires: a body that flows costs no timers.
 #[derive(Debug)]
@@ -185,6 +190,7 @@ impl Body {
                 all.reserve_exact(announced.max(first.len() + data.len()));
                 all.extend_from_slice(&first);
             }
+            make_room(&mut all, data.len(), limit);
             // Copied at once, so that what it was received into can be used again.
             all.extend_from_slice(&data);
             drop(data);
@@ -199,6 +205,15 @@ impl Body {
             Some(reader) => reader.end(all),
             None => all.into(),
         })
+    }
+}
+
+/// Makes room for more of a body whose length is not known. To double a large one would have it in memory twice meanwhile; room that is
+/// never used takes none, being a mapping of its own.
+fn make_room(all: &mut Vec<u8>, more: usize, limit: usize) {
+    let needed = all.len() + more;
+    if needed > all.capacity() && needed >= LARGE {
+        all.reserve_exact(limit.min(all.len().saturating_mul(GROWTH)).max(needed) - all.len());
     }
 }
 

@@ -23,7 +23,7 @@ const MAX_CAPACITY: usize = 1 << 20;
 /// A plan that is ready to be run.
 #[derive(Debug)]
 pub struct Prepared {
-    /// The plan.
+    /// The plan, without the texts that only its printing needs.
     pub plan: Plan,
     /// For each fetch, its request body up to the variables.
     heads: IdVec<FetchId, Box<[u8]>>,
@@ -71,7 +71,18 @@ impl Prepared {
         for (_, read) in prepared.plan.shape.reads.iter() {
             prepared.expected.push(read.fields.iter().map(|field| Expected::new(&field.key)).collect());
         }
+        prepared.plan.slim();
         prepared
+    }
+
+    /// The bytes that it holds while it is kept.
+    pub fn bytes(&self) -> usize {
+        let heads: usize = self.heads.iter().map(|(_, head)| size_of_val(head) + head.len()).sum();
+        let dependents: usize = self.dependents.iter().map(|(_, list)| size_of_val(list) + size_of_val(&**list)).sum();
+        let keys: usize = self.keys.iter().flat_map(|(_, keys)| keys).map(Written::bytes).sum();
+        let expected: usize = self.expected.iter().map(|(_, keys)| size_of_val(&**keys)).sum();
+        let verbatim = self.verbatim.as_ref().map_or(0, Verbatim::bytes);
+        size_of::<Self>() + self.plan.bytes() + heads + dependents + keys + expected + verbatim
     }
 
     /// A fetch's request body up to the variables: an open object.

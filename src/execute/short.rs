@@ -34,6 +34,11 @@ impl Written {
         Self { text: text.into(), len }
     }
 
+    /// The bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.text.len().next_multiple_of(BLOCK)
+    }
+
     /// Appends it.
     #[inline]
     pub fn put(&self, out: &mut Vec<u8>) {

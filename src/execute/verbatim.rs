@@ -64,6 +64,12 @@ impl Verbatim {
         Some(Self { sets: sets.into(), is_completed })
     }
 
+    /// The bytes that it holds.
+    pub fn bytes(&self) -> usize {
+        let set = |set: &[Field]| size_of_val(set) + set.iter().map(|field| field.name.len()).sum::<usize>();
+        self.sets.iter().map(|fields| size_of_val(fields) + set(fields)).sum()
+    }
+
     fn field(&self, set: u32, field: u32) -> Option<&Field> {
         self.sets.get(set as usize)?.get(field as usize)
     }

@@ -11,7 +11,7 @@
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use supergraph::{
-    ids::{Id, LayoutId, SlotId},
+    ids::{ConditionId, Id, LayoutId, SlotId},
     plan::shape::{Layout, OutputField, OutputValue, Shape, Unreachable},
 };
 
@@ -154,7 +154,9 @@ impl<'a> Writer<'a> {
         }
         let start = self.out.len();
         let keys = self.input.plan.keys_of(id);
-        match layout.orders.iter().find(|order| applies(Some(&order.types), object.concrete)) {
+        let is_meant = |condition: Option<ConditionId>| condition.is_none_or(|id| super::holds(self.input.conditions, id));
+        let mut orders = layout.orders.iter();
+        match orders.find(|order| is_meant(order.condition) && applies(Some(&order.types), object.concrete)) {
             None => {
                 for (field, key) in layout.fields.iter().zip(keys) {
                     self.member((id, field), (key, start), &object)?;

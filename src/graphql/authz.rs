@@ -79,6 +79,14 @@ pub struct Denied {
     conditions: Vec<ConditionId>,
 }
 
+impl Denied {
+    /// The bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        let keys: usize = self.path.iter().map(|key| size_of_val(key) + key.len()).sum();
+        size_of::<Self>() + keys + size_of_val(&*self.conditions)
+    }
+}
+
 /// Those of an operation's requirements that this identity does not meet, in order.
 pub fn unmet(
     config: &AuthorizationDirectivesConfig,

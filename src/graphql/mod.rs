@@ -12,7 +12,9 @@ pub mod file_uploads;
 mod flights;
 pub mod http;
 pub mod introspection;
-pub mod one_of;
+pub mod literals;
+pub mod merging;
+
 pub mod operation;
 pub mod persisted;
 pub mod plans;
@@ -245,7 +247,11 @@ impl Engine {
             },
             authorization: settings.authorization,
             parsing: Arc::new(Semaphore::new(busy::at_once())),
-            documents: Cache::new(settings.planning.cache.in_memory.limit),
+            documents: settings
+                .planning
+                .cache
+                .in_memory
+                .cache(plans::DOCUMENT, |text: &Arc<str>, document: &Arc<Document>| text.len() + document.bytes()),
             plans: Plans::new(graph.supergraph.clone(), &settings.planning),
             deduplicate: settings.deduplicate.then(Deduplicate::default),
             graph,
@@ -260,6 +266,9 @@ impl Engine {
             return Ok(document);
         }
         let parsed = self.documents.try_get_with(text.clone(), self.parse(text)).await;
+        if let Ok(document) = &parsed {
+            plans::settle(&self.documents, document.bytes()).await;
+        }
         parsed.map_err(|error| Error::clone(&error))
     }
 

@@ -9,7 +9,7 @@ use std::sync::{
 };
 
 use apollo_compiler::{
-    ExecutableDocument, Node, ast,
+    ExecutableDocument, Name, Node, Schema, ast,
     executable::{self, OperationType},
     parser::Parser,
     response::GraphQLError,
@@ -24,7 +24,7 @@ use supergraph::{
 use super::{
     budget::{self, Budget},
     demand_control::{DemandControl, Formula},
-    one_of,
+    literals, merging,
 };
 use crate::error::{Error, ErrorKind, Location, Problem};
 
@@ -56,6 +56,8 @@ pub struct Operation {
     pub cost: Option<Formula>,
     /// As the parser made it, for variables; without its selections, which would be most of what a cached operation holds.
     pub parsed: Node<executable::Operation>,
+    /// What all this takes.
+    bytes: usize,
 }
 
 /// What documents are checked with.
@@ -81,6 +83,11 @@ impl Document {
             document.operations.iter().map(|operation| Operation::new(&document, operation, supergraph, rules).map(Arc::new));
         let operations = operations.collect::<Result<Vec<_>, _>>()?;
         Ok(Self { operations })
+    }
+
+    /// The bytes that it takes while it is kept.
+    pub fn bytes(&self) -> usize {
+        self.operations.iter().map(|operation| operation.bytes).sum()
     }
 
     /// All of them.
@@ -122,6 +129,8 @@ impl Operation {
         let name = parsed.name.as_ref().map(|name| name.as_str());
         let planned = Planned::new(supergraph, document, name)
             .map_err(|_| Error::new(ErrorKind::OperationTooLarge, "The operation is nested too deep."))?;
+        let cost = rules.demand_control.as_ref().map(|control| control.formula(supergraph, document, parsed));
+        let bytes = size_of::<Self>() + planned.bytes() + cost.as_ref().map_or(0, Formula::bytes) + bytes_of_head(parsed);
         Ok(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             uses: AtomicU64::new(0),
@@ -132,8 +141,9 @@ impl Operation {
                 OperationType::Subscription => OperationKind::Subscription,
             },
             planned,
-            cost: rules.demand_control.as_ref().map(|control| control.formula(supergraph, document, parsed)),
+            cost,
             parsed: head_of(parsed),
+            bytes,
         })
     }
 
@@ -159,7 +169,14 @@ fn ordinary(text: &str, budget: &Budget) -> Option<ast::Document> {
 /// A document that is valid on the client schema; nothing where it is not.
 fn valid(syntax: &ast::Document, supergraph: &Supergraph) -> Option<Valid<ExecutableDocument>> {
     let document = syntax.to_executable(&supergraph.client).ok()?.validate(&supergraph.client).ok()?;
-    one_of::problems(&supergraph.client, &document).is_empty().then_some(document)
+    problems(&supergraph.client, &document).is_empty().then_some(document)
+}
+
+/// What the parser crate does not find in a document.
+fn problems(schema: &Valid<Schema>, document: &ExecutableDocument) -> Vec<Problem> {
+    let mut problems = literals::problems(schema, document);
+    problems.extend(merging::problems(schema, document));
+    problems
 }
 
 /// A document as the parser crate reads it, which tells what is wrong where.
@@ -179,7 +196,7 @@ fn parse(text: &str, supergraph: &Supergraph, rules: &Rules) -> Result<Valid<Exe
     let invalid = |errors: &DiagnosticList| refused(ErrorKind::GraphqlValidationFailed, errors);
     let document = syntax.to_executable(&supergraph.client).map_err(|failed| invalid(&failed.errors))?;
     let document = document.validate(&supergraph.client).map_err(|failed| invalid(&failed.errors))?;
-    let problems = one_of::problems(&supergraph.client, &document);
+    let problems = problems(&supergraph.client, &document);
     if !problems.is_empty() {
         return Err(
             Error::new(ErrorKind::GraphqlValidationFailed, "").with_problems(problems.into_iter().take(MAX_PROBLEMS).collect())
@@ -197,6 +214,34 @@ fn head_of(operation: &executable::Operation) -> Node<executable::Operation> {
         directives: executable::DirectiveList::new(),
         selection_set: executable::SelectionSet::new(operation.selection_set.ty.clone()),
     })
+}
+
+/// What an operation takes without its selections: most of it may be default values of its variables.
+fn bytes_of_head(operation: &executable::Operation) -> usize {
+    let mut open: Vec<&Node<ast::Value>> = Vec::new();
+    let mut bytes = 0;
+    for variable in &operation.variables {
+        bytes += size_of::<ast::VariableDefinition>() + size_of::<ast::Type>() + 2 * variable.name.len();
+        open.extend(&variable.default_value);
+        open.extend(variable.directives.iter().flat_map(|directive| directive.arguments.iter().map(|argument| &argument.value)));
+        bytes += variable.directives.len() * (size_of::<ast::Directive>() + size_of::<ast::Argument>());
+    }
+    while let Some(value) = open.pop() {
+        // Each stands in an allocation with its counts, and a name or a text in one of its own.
+        bytes += size_of::<ast::Value>() + 3 * size_of::<usize>();
+        match &**value {
+            ast::Value::List(items) => open.extend(items),
+            ast::Value::Object(fields) => {
+                bytes += fields.iter().map(|(name, _)| 2 * size_of::<Name>() + name.len()).sum::<usize>();
+                open.extend(fields.iter().map(|(_, value)| value));
+            }
+            ast::Value::String(text) => bytes += text.len(),
+            ast::Value::Int(number) => bytes += number.as_str().len(),
+            ast::Value::Float(number) => bytes += number.as_str().len(),
+            _ => {}
+        }
+    }
+    bytes
 }
 
 fn unresolved(message: String) -> Error {

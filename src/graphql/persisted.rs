@@ -47,8 +47,12 @@ impl Default for PersistedQueriesConfig {
     }
 }
 
-/// Documents kept for clients that send only their hash.
-const MAX_DOCUMENTS: u64 = 10_000;
+/// Documents kept for clients that send only their hash,
+const MAX_DOCUMENTS: u32 = 10_000;
+/// and the memory that they may take: fewer are kept where they are large.
+const MAX_BYTES: u32 = 32 << 20;
+/// Size of a document after which those that are not kept are dropped at once.
+const LARGE: usize = 32 << 10;
 /// Tokens and nesting up to which a document is compared with the list in spite of its spacing.
 const MAX_TOKENS: usize = 15_000;
 const MAX_NESTING: usize = 500;
@@ -102,7 +106,7 @@ impl Persisted {
             texts: listed.values().flat_map(|text| [Some(text.clone()), normal(text)]).flatten().collect(),
             require_id: config.safelist.require_id,
         });
-        Ok(Self { automatic: config.apq.then(|| Cache::new(MAX_DOCUMENTS)), listed, safelist })
+        Ok(Self { automatic: config.apq.then(automatic), listed, safelist })
     }
 
     /// The document of a request: what it sends, or what its hash or id stands for.
@@ -126,6 +130,9 @@ impl Persisted {
                 return Err(Error::new(ErrorKind::GraphqlBadRequest, "The given sha256Hash is not that of the document."));
             }
             known.insert(hash, text.clone());
+            if text.len() > LARGE {
+                known.run_pending_tasks();
+            }
         }
         Ok(text)
     }
@@ -148,6 +155,13 @@ impl Persisted {
         let is_listed = safelist.texts.contains(text) || normal(text).is_some_and(|text| safelist.texts.contains(&text));
         if is_listed { Ok(()) } else { refused("") }
     }
+}
+
+/// A cache for documents that clients have sent.
+fn automatic() -> Cache<Box<str>, Arc<str>> {
+    let least = MAX_BYTES.div_ceil(MAX_DOCUMENTS);
+    let weight = move |_: &_, text: &Arc<str>| u32::try_from(text.len()).unwrap_or(u32::MAX).max(least);
+    Cache::builder().max_capacity(MAX_BYTES.into()).weigher(weight).build()
 }
 
 /// The documents of a manifest.
@@ -215,6 +229,18 @@ mod tests {
         assert_eq!(ask(None, Some(&shouted)).as_deref(), Ok(TYPENAME));
         assert_eq!(ask(None, Some("abc")), Err(ErrorKind::GraphqlBadRequest));
         assert_eq!(ask(None, None), Err(ErrorKind::GraphqlBadRequest));
+    }
+
+    #[test]
+    fn documents_that_clients_send_take_so_much_memory_at_most() {
+        let persisted = Persisted::new(&PersistedQueriesConfig::default()).unwrap();
+        for number in 0..100 {
+            let text = format!("#{}\n{TYPENAME}{number}", " ".repeat(1 << 20));
+            let hash: String = digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert!(persisted.document(&mut request(Some(&text), Some(&hash))).is_ok());
+        }
+        let known = persisted.automatic.unwrap();
+        assert!((10..=32).contains(&known.iter().count()));
     }
 
     #[test]

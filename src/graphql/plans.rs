@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{hash::Hash, sync::Arc};
 
 use moka::future::Cache;
 use schemars::JsonSchema;
@@ -64,6 +64,9 @@ pub struct PlanCacheConfig {
 pub struct InMemoryConfig {
     /// Number of operations kept.
     pub limit: u64,
+    /// Memory that they take together, as it is estimated: fewer are kept where they are large. An operation of fifty fields on four
+    /// subgraphs takes some 40 KiB.
+    pub max_size: Size,
 }
 
 impl Default for QueryPlanningConfig {
@@ -81,9 +84,43 @@ impl Default for QueryPlanningConfig {
 
 impl Default for InMemoryConfig {
     fn default() -> Self {
-        Self { limit: 512 }
+        Self { limit: 512, max_size: Size(16 << 20) }
     }
 }
+
+impl InMemoryConfig {
+    /// A cache for the share `part` of what all kept operations take: values are as heavy as `bytes` says, and as many as `limit`
+    /// says when they are light.
+    pub fn cache<K, V>(&self, part: u64, bytes: impl Fn(&K, &V) -> usize + Send + Sync + 'static) -> Cache<K, V>
+    where
+        K: Hash + Eq + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        let all = self.max_size.0 as u64 / PARTS * part;
+        let least = if self.limit == 0 { u64::MAX } else { all.div_ceil(self.limit) };
+        let weight = move |key: &K, value: &V| u32::try_from(least.max(bytes(key, value) as u64)).unwrap_or(u32::MAX);
+        Cache::builder().max_capacity(all).weigher(weight).build()
+    }
+}
+
+/// Lets a cache drop at once what it does not keep, after something large has come into it: of its own accord it does so after a while.
+pub async fn settle<K, V>(cache: &Cache<K, V>, bytes: usize)
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    if bytes > ORDINARY {
+        cache.run_pending_tasks().await;
+    }
+}
+
+/// Memory that an operation takes which is not large.
+const ORDINARY: usize = 64 << 10;
+/// Of five parts of what operations take, plans take these,
+const PLAN: u64 = 4;
+/// and documents this one.
+pub const DOCUMENT: u64 = 1;
+const PARTS: u64 = PLAN + DOCUMENT;
 
 /// Fields of one operation that nobody can be asked for, as far as they are logged.
 const MAX_TOLD: usize = 10;
@@ -107,6 +144,8 @@ pub struct Ready {
     pub introspection: Option<introspection::Prepared>,
     /// Where in the answer fields are denied, as far as they are looked at.
     pub denied: Vec<Denied>,
+    /// What all this takes.
+    bytes: usize,
 }
 
 /// How a plan was had.
@@ -144,7 +183,7 @@ impl Plans {
         let planner = Planner {
             tables: Tables::new(&supergraph),
             supergraph,
-            cache: Cache::new(config.cache.in_memory.limit),
+            cache: config.cache.in_memory.cache(PLAN, |_, ready: &Arc<Ready>| ready.bytes),
             timeout: config.timeout,
             limits: Limits { states: config.max_states, memory: config.max_memory.0 },
             runs: Arc::new(Semaphore::new(busy::at_once())),
@@ -211,6 +250,7 @@ impl Planner {
         };
         let ready = planned.map_err(|_| Error::bug("the planner stopped"))??;
         self.cache.insert(key, ready.clone()).await;
+        settle(&self.cache, ready.bytes).await;
         Ok(ready)
     }
 
@@ -227,7 +267,10 @@ impl Planner {
         let part = |part| introspection::Prepared::new(&self.supergraph.client, part);
         let introspection = plan.introspection.as_ref().map(part).transpose()?;
         let denied = if options.denied.is_empty() { Vec::new() } else { authz::denied_in(&plan.shape) };
-        Ok(Arc::new(Ready { plan: Arc::new(Prepared::new(plan)), introspection, denied }))
+        let plan = Arc::new(Prepared::new(plan));
+        let introspected = plan.plan.introspection.as_ref().map_or(0, |part| part.document.len() * introspection::BYTES_PER_BYTE);
+        let bytes = plan.bytes() + introspected + denied.iter().map(Denied::bytes).sum::<usize>();
+        Ok(Arc::new(Ready { plan, introspection, denied, bytes }))
     }
 }
 

@@ -105,6 +105,21 @@ impl<I: Id, T> IdVec<I, T> {
         self.items.is_empty()
     }
 
+    /// Number of elements that there is room for.
+    pub fn capacity(&self) -> usize {
+        self.items.capacity()
+    }
+
+    /// Gives room back in which no element stands.
+    pub fn shrink_to_fit(&mut self) {
+        self.items.shrink_to_fit();
+    }
+
+    /// The elements in order, to change them.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.items.iter_mut()
+    }
+
     /// The elements with their ids, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (I, &T)> + DoubleEndedIterator {
         self.items.iter().enumerate().map(|(index, item)| (I::new(index), item))

@@ -148,3 +148,34 @@ async fn exactly_one_field_of_a_one_of_input_is_given_in_literals_and_variables(
         assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{query}: {answer}");
     }
 }
+
+#[tokio::test]
+async fn a_field_stands_where_it_is_first_named_and_not_skipped() {
+    let subgraph = Scripted::start(|_| answer(200, "", r#"{"data":{"t":{"a":1,"b":2,"c":3,"t":{"a":4,"b":5}}}}"#)).await;
+    let sdl = "type Query { t: T } type T { a: Int b: Int c: Int t: T }";
+    let router =
+        Router::start(&format!("subgraphs: {{ a: {{ url: \"{}\", schema: {{ sdl: \"{sdl}\" }} }} }}\n", subgraph.url())).await;
+    let table = [
+        ("{ t { a @skip(if: $x) b a } }", false, r#"{"a":1,"b":2}"#),
+        ("{ t { a @skip(if: $x) b a } }", true, r#"{"b":2,"a":1}"#),
+        ("{ t { ... @include(if: $x) { c b } a c } }", true, r#"{"c":3,"b":2,"a":1}"#),
+        ("{ t { ... @include(if: $x) { c b } a c } }", false, r#"{"a":1,"c":3}"#),
+        (
+            "{ t @skip(if: $x) { a } t { b ...F } } fragment F on T { t { b } a t @include(if: $x) { a b } }",
+            false,
+            r#"{"a":1,"b":2,"t":{"b":5}}"#,
+        ),
+        (
+            "{ t @skip(if: $x) { a } t { b ...F } } fragment F on T { t { b } a t @include(if: $x) { a b } }",
+            true,
+            r#"{"b":2,"t":{"b":5,"a":4},"a":1}"#,
+        ),
+        ("{ t { t @include(if: $x) { a } b t { b a } } }", true, r#"{"t":{"a":4,"b":5},"b":2}"#),
+        ("{ t { t @include(if: $x) { a } b t { b a } } }", false, r#"{"b":2,"t":{"b":5,"a":4}}"#),
+    ];
+    for (query, value, expected) in table {
+        let request = router.operation(&format!("query($x: Boolean!) {query}"), json!({ "x": value }));
+        let text = request.send().await.unwrap().text().await.unwrap();
+        assert_eq!(text, format!(r#"{{"data":{{"t":{expected}}}}}"#), "{query} {value}");
+    }
+}

@@ -22,11 +22,16 @@ struct Moving {
 
 impl Moving {
     async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// With more configuration.
+    async fn start_with(more: &str) -> Self {
         let entities = json!({ "T:1": { "id": "1", "never": 1, "always": 2, "half": 3 } });
         let world = Arc::new(json!({ "Query": { "t": "$T:1" }, "entities": entities }));
         let old = VirtualSubgraph::start(&format!("{LINK}{OLD}"), world.clone()).await;
         let new = VirtualSubgraph::start(&format!("{LINK}{NEW}"), world).await;
-        let config = format!("subgraphs: {{ old: {{ url: \"{}\" }}, new: {{ url: \"{}\" }} }}\n", old.url(), new.url());
+        let config = format!("subgraphs: {{ old: {{ url: \"{}\" }}, new: {{ url: \"{}\" }} }}\n{more}", old.url(), new.url());
         let router = Router::start(&config).await;
         old.take();
         new.take();
@@ -72,4 +77,22 @@ async fn clients_that_ask_for_a_new_operation_at_once_share_a_run() {
     assert_eq!(moving.router.metric("graphql_planning_duration_seconds_count", &[]).await, 5.0);
     let looks = async |what: &str| moving.router.metric(&format!("api_cache_{what}_total"), &["cache=\"plan\""]).await;
     assert_eq!((looks("misses").await, looks("hits").await), (5.0, 195.0));
+}
+
+#[tokio::test]
+async fn however_large_new_operations_are_those_that_are_kept_take_no_more_memory() {
+    let moving = Moving::start_with("limits: { max_aliases: 2000, max_height: 2000 }\n").await;
+    let ask = async |numbers: std::ops::Range<usize>| {
+        for number in numbers {
+            // Some 300 KB as a plan, of which 512 would take 150 MB.
+            let fields: String = (0..1000).map(|field| format!(" a{field}: id")).collect();
+            let answer = moving.router.graphql(&format!("query Q{number} {{ t {{{fields} }} }}")).await;
+            assert_eq!(answer["data"]["t"]["a999"], "1", "{answer}");
+        }
+    };
+    ask(0..60).await;
+    let (before, _) = moving.router.memory();
+    ask(60..260).await;
+    let (after, _) = moving.router.memory();
+    assert!(after < before + (20 << 20), "memory grew from {before} to {after} bytes");
 }

@@ -173,7 +173,7 @@ fn the_order_of_fields_may_depend_on_the_type() {
     use supergraph::plan::shape::{OutputValue, ReadValue, TypeSet};
     let mut node = row(1, vec![leaf("a", 0, nullable(0), ANY), leaf("b", 1, nullable(0), ANY)]);
     (node.object_type, node.possible) = (None, TypeSet::new(vec![type_id(1), type_id(2)]));
-    node.orders = vec![Order { types: TypeSet::new(vec![type_id(2)]), fields: vec![1, 0] }];
+    node.orders = vec![Order { types: TypeSet::new(vec![type_id(2)]), condition: None, fields: vec![1, 0] }];
     let mut read_node = reading(1, vec![reads("a", 0, 0, ReadValue::Leaf), reads("b", 1, 0, ReadValue::Leaf)]);
     read_node.typename = Some("__typename".into());
     let plan = plan(

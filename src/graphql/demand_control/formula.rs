@@ -107,6 +107,25 @@ pub struct Estimate {
 type Value = (i64, Option<SizeId>);
 
 impl Formula {
+    /// The bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        let below = |part: &Part| match part {
+            Part::Sum(parts) | Part::Max(parts) => size_of_val(&**parts),
+            Part::When(alternatives, _) => {
+                alternatives.iter().map(|tests| size_of_val(tests) + size_of_val(&**tests)).sum::<usize>()
+            }
+            Part::Times(count, _) => size_of_val(&*count.sizes),
+            Part::Constant(_) | Part::Known(_) | Part::Input { .. } => 0,
+        };
+        // A set keeps a hash and a place beside each.
+        let parts: usize = self.parts.iter().map(|part| size_of::<Part>() + 2 * size_of::<usize>() + below(part)).sum();
+        let sizes = self
+            .sizes
+            .iter()
+            .map(|size| size_of::<Size>() + 2 * size_of::<usize>() + size_of_val(&*size.given) + size.field.len());
+        parts + sizes.sum::<usize>()
+    }
+
     /// Adds a part, or finds it; what can be known already is.
     pub fn add(&mut self, part: Part) -> PartId {
         let part = self.folded(part);

@@ -27,6 +27,9 @@ use meta::{Answer, Meta};
 /// Size up to which an answer is written. Even with few nested lists, aliases could ask for a large schema many times over.
 const MAX_BYTES: usize = 64 << 20;
 
+/// What a prepared document takes in memory for each byte of its text.
+pub const BYTES_PER_BYTE: usize = 32;
+
 /// The client schema, prepared for introspection.
 #[derive(Debug)]
 pub struct Introspector {

@@ -26,7 +26,8 @@ fn supergraph(subgraphs: &[String]) -> Arc<Supergraph> {
 }
 
 fn operation(supergraph: &Supergraph, text: &str, name: Option<&str>) -> Arc<Operation> {
-    let rules = Rules { budget: Budget::default(), introspection: false, demand_control: None };
+    let budget = Budget { max_aliases: 1000, max_root_fields: 1000, max_height: 1000, ..Budget::default() };
+    let rules = Rules { budget, introspection: false, demand_control: None };
     Document::new(text, supergraph, &rules).unwrap().operation(name).unwrap().clone()
 }
 
@@ -138,7 +139,8 @@ async fn documents(plans: &Plans, operation: &Arc<Operation>, denied: &[Requirem
     let ready = plans.get(operation, denied.to_vec(), seed).await.0.unwrap();
     let again = plans.get(operation, denied.to_vec(), seed).await.0.unwrap();
     assert!(Arc::ptr_eq(&ready, &again), "the same request has the same plan");
-    ready.plan.plan.fetches.iter().map(|(_, fetch)| format!("{:?} {}\n", fetch.subgraph, fetch.document)).collect()
+    let text = |id| String::from_utf8_lossy(ready.plan.head_of(id)).into_owned();
+    ready.plan.plan.fetches.iter().map(|(id, fetch)| format!("{:?} {}\n", fetch.subgraph, text(id))).collect()
 }
 
 #[tokio::test]
@@ -195,4 +197,44 @@ fn shares_of_progressive_overrides_are_kept_to() {
     assert!((20..=90).contains(&few), "{few}");
     assert!((2_800..=3_200).contains(&some), "{some}");
     assert!(most >= 9_990, "{most}");
+}
+
+#[tokio::test]
+async fn as_many_operations_are_kept_as_are_allowed_and_have_room() {
+    let supergraph = supergraph(&["type Query { t: T } type T @key(fields: \"id\") { id: ID! a: Int }".to_owned()]);
+    let kept = async |cache: InMemoryConfig, fields: usize| {
+        let text: String = (0..fields).map(|field| format!(" a{field}: a")).collect();
+        let config = QueryPlanningConfig { cache: PlanCacheConfig { in_memory: cache }, ..QueryPlanningConfig::default() };
+        let plans = Plans::new(supergraph.clone(), &config);
+        for number in 0..40 {
+            let operation = operation(&supergraph, &format!("query Q{number} {{ t {{{text} }} }}"), None);
+            plans.get(&operation, Vec::new(), "").await.0.unwrap();
+        }
+        plans.planner.cache.run_pending_tasks().await;
+        let bytes: usize = plans.planner.cache.iter().map(|(_, ready)| ready.bytes).sum();
+        (plans.planner.cache.entry_count(), bytes)
+    };
+    assert_eq!(kept(InMemoryConfig { limit: 100, ..Default::default() }, 50).await.0, 40);
+    assert_eq!(kept(InMemoryConfig { limit: 10, ..Default::default() }, 1).await.0, 10);
+    assert_eq!(kept(InMemoryConfig { limit: 0, ..Default::default() }, 1).await.0, 0);
+    let (count, bytes) = kept(InMemoryConfig { limit: 1000, max_size: Size(400 << 10) }, 200).await;
+    assert!((2..20).contains(&count) && bytes <= 320 << 10, "{count} with {bytes} bytes");
+    let (count, _) = kept(InMemoryConfig { limit: 1000, max_size: Size(10 << 10) }, 200).await;
+    assert_eq!(count, 0, "each is larger than all may be");
+}
+
+#[test]
+fn twice_the_fields_are_twice_the_memory() {
+    let sdl = "type Query { t(a: [Int]): T } type T @key(fields: \"id\") { id: ID! a: Int }";
+    let supergraph = supergraph(&[sdl.to_owned()]);
+    let operation = |text: String| operation(&supergraph, &text, None);
+    let bytes = |fields: usize| {
+        let operation =
+            operation(format!("{{{} }}", (0..fields).map(|field| format!(" a{field}: t {{ id }}")).collect::<String>()));
+        let plan = plan(&supergraph, &Tables::new(&supergraph), &operation.planned, &PlanOptions::default()).unwrap();
+        (operation.planned.bytes(), Prepared::new(plan).bytes())
+    };
+    let (once, twice) = (bytes(100), bytes(200));
+    assert!((15 * once.0..=21 * once.0).contains(&(10 * twice.0)), "{once:?} {twice:?}");
+    assert!((15 * once.1..=21 * once.1).contains(&(10 * twice.1)), "{once:?} {twice:?}");
 }

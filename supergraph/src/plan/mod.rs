@@ -21,6 +21,7 @@ mod document;
 mod fetches;
 mod introspect;
 mod json;
+mod memory;
 mod merging;
 mod names;
 pub mod operation;

@@ -159,6 +159,7 @@ impl Operation {
             defers: keeps_defer.then(Vec::new),
         };
         let root = lowering.list(&operation.selection_set, 0)?;
+        lowering.lists.own.shrink_to_fit();
         Ok(Self {
             kind: match operation.operation_type {
                 OperationType::Query => OperationKind::Query,
@@ -191,6 +192,11 @@ impl Lists {
         let base = self.base.as_ref().map_or(&[][..], |base| &base.own);
         let index = id.0 as usize;
         base.get(index).or_else(|| self.own.get(index.checked_sub(base.len())?)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The lists, without those below them.
+    pub fn own(&self) -> &Vec<Vec<Raw>> {
+        &self.own
     }
 
     /// The lists of an operation, to which more are added.
@@ -229,7 +235,7 @@ impl Lists {
 impl RawField {
     fn typename() -> Self {
         let name = Name::new_static_unchecked("__typename");
-        Self { key: name.clone(), name, arguments: "".into(), variables: [].into(), requirement: None, below: None }
+        Self { key: name.clone(), name, arguments: Arc::default(), variables: Arc::default(), requirement: None, below: None }
     }
 }
 
@@ -265,7 +271,7 @@ impl<'a> Lowering<'a> {
         if depth > MAX_DEPTH {
             return Err(OperationError::TooDeep);
         }
-        let mut list = Vec::new();
+        let mut list = Vec::with_capacity(set.selections.len());
         for selection in &set.selections {
             let Some(mut tests) = tests(selection.directives()) else { continue };
             if let Some(directive) = selection.directives().get("defer") {
@@ -361,7 +367,8 @@ fn tests(directives: &[Node<Directive>]) -> Option<Vec<Test>> {
 fn print_arguments<'a>(arguments: impl Iterator<Item = (&'a Name, &'a Node<Value>)>) -> (Arc<str>, Arc<[Name]>) {
     let mut arguments: Vec<_> = arguments.collect();
     if arguments.is_empty() {
-        return ("".into(), [].into());
+        // Without anything they share what takes no memory.
+        return (Arc::default(), Arc::default());
     }
     arguments.sort_by(|a, b| a.0.cmp(b.0));
     let (mut text, mut variables) = (String::new(), Vec::new());

@@ -4,6 +4,7 @@
 
 use super::assemble::{Conditions, Ready, empty_shape};
 use super::fetches::{LayoutDraft, SlotDraft};
+use super::order::{Order, OrderDraft};
 use super::shape::{Layout, LeafKind, OutputField, OutputValue, PathElement, Shape, TypeSet, Wrap};
 use super::unreachable::Given;
 use super::{Introspection, Part, defer, introspect};
@@ -34,7 +35,7 @@ pub(super) fn layouts(ready: &Ready<'_, '_>, conditions: &mut Conditions<'_>) ->
             possible: TypeSet::new(visible.collect()),
             fields,
             // The client's slots come first, in the order of its fields, and each of them is written.
-            orders: draft.set.map(|set| ready.selections.set(set).orders.clone()).unwrap_or_default(),
+            orders: draft.set.map(|set| rows.orders(&ready.selections.set(set).orders)).unwrap_or_default(),
             is_untold: object_type.is_none() && !ready.told.is_told(index),
             has_one_parent: under_contexts.contains(&index),
         };
@@ -76,6 +77,16 @@ impl Rows<'_, '_, '_, '_> {
         let (key, slot) = (field.key.as_str().into(), SlotId::new(slot));
         let part = layout.set.zip(draft.client).and_then(|(set, index)| part_id(self.ready.parts.of(set, index)));
         Some(OutputField { key, slot, types, condition, wrap: field.wrap, value, unreachable, part })
+    }
+
+    /// Orders of a client's fields.
+    fn orders(&mut self, drafts: &[OrderDraft]) -> Vec<Order> {
+        let order = |OrderDraft { types, guard, fields }: &OrderDraft| Order {
+            types: types.clone(),
+            condition: self.conditions.get(*guard),
+            fields: fields.clone(),
+        };
+        drafts.iter().map(order).collect()
     }
 
     /// What JSON a leaf of this type may be.

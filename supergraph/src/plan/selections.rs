@@ -15,7 +15,7 @@ use super::defer::MARK;
 use super::denied::{self, Denied};
 use super::names::Names;
 use super::operation::{ListId, Lists, MAX_DEPTH, Raw, RawField};
-use super::order::{self, Order};
+use super::order::{self, OrderDraft};
 use super::{PlanError, PlanOptions, Tables, Test};
 use crate::ids::{NameId, RequirementId, TypeId};
 use crate::model::Supergraph;
@@ -55,7 +55,7 @@ pub(super) struct SelectionSet {
     /// In the order of their first appearance.
     pub fields: Vec<SelectedField>,
     /// Types whose objects have them in another order.
-    pub orders: Vec<Order>,
+    pub orders: Vec<OrderDraft>,
 }
 
 /// One field of a selection set.

@@ -46,7 +46,7 @@ pub struct Layout {
     pub possible: TypeSet,
     /// What the client gets, in the operation's order.
     pub fields: Vec<OutputField>,
-    /// Types for which the operation has `fields` in another order; each type in one of them at most.
+    /// Types for which the operation has `fields` in another order; each type in one of them at most whose condition holds.
     pub orders: Vec<Order>,
     /// Nobody tells the types of its objects, where there are several.
     pub is_untold: bool,
