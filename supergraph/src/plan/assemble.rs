@@ -42,6 +42,8 @@ pub(super) struct Ready<'r, 'a> {
     pub groups: &'r [Vec<usize>],
     /// Who tells the objects' own types. A field set that does not depend on them is not worth a fetch to a subgraph that knows them.
     pub told: Told,
+    /// What the variables for representations begin with.
+    pub representations: String,
 }
 
 /// A plan with what printing it needs.
@@ -195,9 +197,9 @@ fn entities(
     let (mut list, mut explained) = (Vec::new(), Vec::new());
     for (number, Batch { body, members, .. }) in batches.into_iter().enumerate() {
         let (key, variable) = if is_single {
-            ("_entities".to_owned(), "representations".to_owned())
+            ("_entities".to_owned(), ready.representations.clone())
         } else {
-            (format!("_e{number}"), format!("representations_{number}"))
+            (format!("_e{number}"), format!("{}_{number}", ready.representations))
         };
         let alias = if is_single { String::new() } else { format!("{key}: ") };
         // Writing to a string cannot fail.

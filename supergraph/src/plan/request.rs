@@ -7,6 +7,15 @@ use super::{Fetch, OperationKind, Target};
 use apollo_compiler::Name;
 use rustc_hash::FxHashSet;
 
+/// What the variables for representations begin with: no variable of the operation does.
+pub(super) fn representations(operation: &Operation) -> String {
+    let mut name = String::from("representations");
+    while operation.variables.iter().any(|variable| variable.name.starts_with(&name)) {
+        name.push('_');
+    }
+    name
+}
+
 /// The operation's variables that are used, in its order.
 pub(super) fn used_variables(operation: &Operation, used: &[Name]) -> Vec<Box<str>> {
     let used: FxHashSet<&str> = used.iter().map(Name::as_str).collect();
