@@ -212,7 +212,7 @@ fn run<T>(
     }
     let (mut draft, parts) = (drafter.draft, drafter.deferred);
     selections.spend(0)?;
-    conditions::hoist(&mut draft, &mut selections.guards);
+    conditions::hoist(&mut draft, &mut selections);
     let groups = batch::batch(&mut draft);
     let told = Told::find(options, &draft);
     let ready = Ready {
