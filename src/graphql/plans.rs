@@ -97,7 +97,7 @@ impl InMemoryConfig {
         V: Clone + Send + Sync + 'static,
     {
         let all = self.max_size.0 as u64 / PARTS * part;
-        let least = if self.limit == 0 { u64::MAX } else { all.div_ceil(self.limit) };
+        let least = all.checked_div(self.limit).unwrap_or(u64::MAX);
         let weight = move |key: &K, value: &V| u32::try_from(least.max(bytes(key, value) as u64)).unwrap_or(u32::MAX);
         Cache::builder().max_capacity(all).weigher(weight).build()
     }

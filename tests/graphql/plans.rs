@@ -84,7 +84,7 @@ async fn however_large_new_operations_are_those_that_are_kept_take_no_more_memor
     let moving = Moving::start_with("limits: { max_aliases: 2000, max_height: 2000 }\n").await;
     let ask = async |numbers: std::ops::Range<usize>| {
         for number in numbers {
-            // Some 300 KB as a plan, of which 512 would take 150 MB.
+            // Some 700 KB each as they are kept, of which 512 would take 350 MB.
             let fields: String = (0..1000).map(|field| format!(" a{field}: id")).collect();
             let answer = moving.router.graphql(&format!("query Q{number} {{ t {{{fields} }} }}")).await;
             assert_eq!(answer["data"]["t"]["a999"], "1", "{answer}");
