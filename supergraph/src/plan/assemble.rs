@@ -42,8 +42,6 @@ pub(super) struct Ready<'r, 'a> {
     pub groups: &'r [Vec<usize>],
     /// Who tells the objects' own types. A field set that does not depend on them is not worth a fetch to a subgraph that knows them.
     pub told: Told,
-    /// What the variables for representations begin with.
-    pub representations: String,
 }
 
 /// A plan with what printing it needs.
@@ -194,13 +192,10 @@ fn entities(
 ) -> (String, Target, Explained) {
     let batches = batches(ready, documents, drafts);
     let (mut text, is_single) = (String::from("{"), batches.len() == 1);
+    let representations = request::representations(batches.iter().flat_map(|batch| &batch.body.variables), batches.len());
     let (mut list, mut explained) = (Vec::new(), Vec::new());
-    for (number, Batch { body, members, .. }) in batches.into_iter().enumerate() {
-        let (key, variable) = if is_single {
-            ("_entities".to_owned(), ready.representations.clone())
-        } else {
-            (format!("_e{number}"), format!("{}_{number}", ready.representations))
-        };
+    for (number, (Batch { body, members, .. }, variable)) in batches.into_iter().zip(representations).enumerate() {
+        let key = if is_single { "_entities".to_owned() } else { format!("_e{number}") };
         let alias = if is_single { String::new() } else { format!("{key}: ") };
         // Writing to a string cannot fail.
         let _ = write!(text, " {alias}_entities(representations: ${variable}) {}", body.text);

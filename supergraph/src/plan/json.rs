@@ -8,6 +8,7 @@ use super::assemble::{Assembled, Explained, ExplainedBatch, Ready, covers};
 use super::defer::{self, Placed};
 use super::document::Rename;
 use super::options::Naming;
+use super::request::REPRESENTATIONS;
 use super::shape::{Layout, OutputField, PathElement, Shape, Unreachable};
 use super::{Condition, Fetch, OperationKind, RepresentationField, RepresentationValue};
 use crate::ids::{Id, TypeId};
@@ -108,7 +109,7 @@ fn node(ready: &Ready<'_, '_>, fetch: &Fetch, explained: &Explained) -> Value {
             flatten(path(ready, *layout, *fetch), node)
         }
         Explained::Entities(batches) => match batches.as_slice() {
-            [ExplainedBatch { layouts, arrivals, contexts, renames }] if layouts.len() == 1 => {
+            [ExplainedBatch { layouts, arrivals, contexts, renames }] if layouts.len() == 1 && has_usual_name(fetch) => {
                 let (layout, fetch) = layouts.first().copied().unwrap_or((0, 0));
                 object.insert("requires".to_owned(), requires(ready, layout, arrivals));
                 insert(object, "inputRewrites", input_rewrites(ready, layout, arrivals));
@@ -124,6 +125,12 @@ fn node(ready: &Ready<'_, '_>, fetch: &Fetch, explained: &Explained) -> Value {
             }
         },
     }
+}
+
+/// Whether representations go by the name that readers of plans take for granted.
+fn has_usual_name(fetch: &Fetch) -> bool {
+    let super::Target::Entities(targets) = &fetch.target else { return false };
+    targets.iter().all(|target| *target.variable == *REPRESENTATIONS)
 }
 
 fn fetch_batches(ready: &Ready<'_, '_>, fetch: &Fetch, batches: &[ExplainedBatch]) -> Vec<Value> {

@@ -224,7 +224,6 @@ fn run<T>(
         draft: &draft,
         groups: &groups,
         told,
-        representations: request::representations(operation),
     };
     let assembled = assemble(&ready)?;
     if cfg!(debug_assertions) {

@@ -7,13 +7,21 @@ use super::{Fetch, OperationKind, Target};
 use apollo_compiler::Name;
 use rustc_hash::FxHashSet;
 
-/// What the variables for representations begin with: no variable of the operation does.
-pub(super) fn representations(operation: &Operation) -> String {
-    let mut name = String::from("representations");
-    while operation.variables.iter().any(|variable| variable.name.starts_with(&name)) {
-        name.push('_');
+/// The variable for representations of a request with one list of them.
+pub(super) const REPRESENTATIONS: &str = "representations";
+
+/// The variables for this many lists of representations: no variable of the client that the request uses is called so.
+pub(super) fn representations<'v>(used: impl Iterator<Item = &'v Name>, count: usize) -> Vec<String> {
+    let used: FxHashSet<&str> = used.map(Name::as_str).collect();
+    let mut prefix = REPRESENTATIONS.to_owned();
+    loop {
+        let names: Vec<String> =
+            if count == 1 { vec![prefix.clone()] } else { (0..count).map(|number| format!("{prefix}_{number}")).collect() };
+        if !names.iter().any(|name| used.contains(name.as_str())) {
+            return names;
+        }
+        prefix.push('_');
     }
-    name
 }
 
 /// The operation's variables that are used, in its order.
@@ -68,4 +76,22 @@ fn client_variables(operation: &Operation, fetch: &Fetch) -> impl Iterator<Item 
         let default = variable.default.as_ref().map(|value| format!(" = {value}")).unwrap_or_default();
         format!("${}: {}{default}", variable.name, variable.ty)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn representations_have_names_that_no_variable_in_use_has() {
+        let names = |used: &[&str], count| {
+            let used: Vec<Name> = used.iter().map(|name| Name::new_unchecked(name)).collect();
+            representations(used.iter(), count)
+        };
+        assert_eq!(names(&["a", "representations_0", "representation"], 1), ["representations"]);
+        assert_eq!(names(&["representations"], 1), ["representations_"]);
+        assert_eq!(names(&["representations", "representations_"], 1), ["representations__"]);
+        assert_eq!(names(&["representations", "representations_2"], 2), ["representations_0", "representations_1"]);
+        assert_eq!(names(&["representations_1"], 2), ["representations__0", "representations__1"]);
+    }
 }
